@@ -1,0 +1,68 @@
+"""Calling a language model: one place that builds it, calls it once and bills the call."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from controllers.boundary import boundary
+from signatures.errors import ProviderError, UsageError
+from signatures.records import Cost
+
+if TYPE_CHECKING:
+    import dspy
+
+T = TypeVar("T")
+
+
+def make_lm(model: str, settings: Mapping[str, Any] | None = None) -> dspy.LM:
+    """A `dspy.LM` for a LiteLLM model string, with dspy's own cache and retries off.
+
+    Raises UsageError where the model's provider needs a key that the environment lacks.
+    """
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import dspy
+    import litellm
+
+    settings = dict(settings or {})
+    if "api_key" not in settings and "api_base" not in settings:
+        known = litellm.validate_environment(model)
+        if known["missing_keys"] and not known["keys_in_environment"]:
+            raise UsageError(f"model {model!r} needs {' or '.join(known['missing_keys'])} in the environment")
+    with boundary(ProviderError, f"model {model}"):
+        return dspy.LM(model, cache=False, num_retries=0, **settings)
+
+
+async def billed(lm: dspy.LM, call: Callable[[dspy.LM], Awaitable[T]]) -> tuple[T, Cost]:
+    """The value of `call` and what its model calls cost; tokens and usd are None where nobody reported them.
+
+    Each call gets a copy of the model, because the copy's history then holds this call's usage and no other's.
+    """
+    own = lm.copy()
+    started = time.perf_counter()
+    with boundary(ProviderError, f"model {lm.model}"):
+        value = await call(own)
+    return value, _cost(own.history, time.perf_counter() - started)
+
+
+def _cost(history: list[dict[str, Any]], wall_s: float) -> Cost:
+    total = Cost(wall_s=wall_s)
+    for entry in history:
+        usage = dict(entry.get("usage") or {})
+        total = total.plus(
+            Cost(
+                tokens_in=usage.get("prompt_tokens"),
+                tokens_out=usage.get("completion_tokens"),
+                tokens_cached=_cached(usage),
+                usd=entry.get("cost"),
+            )
+        )
+    return total
+
+
+def _cached(usage: Mapping[str, Any]) -> int | None:
+    details = usage.get("prompt_tokens_details") or {}
+    found = details.get("cached_tokens") if isinstance(details, Mapping) else getattr(details, "cached_tokens", None)
+    return found if isinstance(found, int) else None

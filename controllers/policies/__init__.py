@@ -1,0 +1,42 @@
+"""Policies: `decide(view) -> weights over actions`. What is done is drawn by the sampler in `controllers/arms.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from controllers.history import Seen
+from signatures.records import Cost, Task, Tier
+
+
+class View(NamedTuple):
+    """What a policy may see when it decides."""
+
+    task: Task
+    features: Mapping[str, float]
+    legal: tuple[str, ...]
+    history: tuple[Seen, ...] = ()
+    "attempts and traces so far; a prompt gets them as observations"
+
+
+class Weights(NamedTuple):
+    """A policy's answer: unnormalised weights over actions, the observations it was shown, and what it cost."""
+
+    weights: Mapping[str, float]
+    shown: tuple[str, ...] = ()
+    cost: Cost = Cost()
+
+
+class Policy(Protocol):
+    """One of the three decisions, in one tier."""
+
+    @property
+    def tier(self) -> Tier:
+        """Where the decision is made."""
+
+    @property
+    def text(self) -> str:
+        """The policy as JSON text: what a candidate holds, what `digest` is of."""
+
+    async def decide(self, view: View) -> Weights:
+        """Weights over actions; actions that are not legal now are ignored by the sampler."""

