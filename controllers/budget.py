@@ -62,6 +62,10 @@ class Budget:
         """Bill a cost that could not be known before, such as a policy's model call."""
         self._settle({}, amounts_of(cost))
 
+    def bill(self, spent: Amounts) -> None:
+        """Bill amounts that were spent under another budget's reservation, such as a whole episode's."""
+        self._settle({}, spent)
+
     def exhausted(self) -> bool:
         """Whether some limited resource has nothing left."""
         return any((self.left(name) or 0) <= 0 for name in self._limit)
@@ -93,6 +97,6 @@ def amounts_of(cost: Cost, *, attempts: int | None = None) -> Amounts:
 def add_amounts(a: Amounts, b: Amounts) -> Amounts:
     """Field-wise sum; what neither side measured stays None."""
     pool = Budget(Amounts())
-    pool._settle({}, a)
-    pool._settle({}, b)
+    pool.bill(a)
+    pool.bill(b)
     return pool.spent

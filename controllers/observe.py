@@ -57,11 +57,11 @@ def observe(history: Sequence[Seen], observer: Observer, *, granted: Amounts, le
     return features
 
 
-def lineage(history: Sequence[Seen]) -> list[Seen]:
-    """The last attempt and its ancestors, root first."""
+def lineage(history: Sequence[Seen], id: str) -> list[Seen]:
+    """The attempt `id` and its ancestors, root first."""
     by_id = {seen.attempt.id: seen for seen in history}
     chain: list[Seen] = []
-    current: Seen | None = history[-1] if history else None
+    current = by_id.get(id)
     while current is not None:
         chain.append(current)
         current = by_id.get(current.attempt.parent_id or "")
@@ -75,7 +75,8 @@ def correctness(attempt: Attempt) -> float:
 
 
 def _of_last(history: Sequence[Seen]) -> dict[str, float]:
-    last, chain = history[-1], lineage(history)
+    last = history[-1]
+    chain = lineage(history, last.attempt.id)
     values = [correctness(seen.attempt) for seen in chain]
     steps = [b - a for a, b in pairwise(values)]
     stalled = next((n for n, step in enumerate(reversed(steps)) if step > 0), len(steps))

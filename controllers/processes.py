@@ -30,6 +30,9 @@ class ProcessLimits(Record):
     "how many there may be at once, counted every 50 ms; None: not counted"
 
 
+Ending = Literal["exit", "wall", "output", "processes"]
+
+
 class Finished(NamedTuple):
     """A command that is over, with all its descendants."""
 
@@ -37,7 +40,7 @@ class Finished(NamedTuple):
     "-n where signal n ended it"
     stdout: bytes
     stderr: bytes
-    ended_by: Literal["exit", "wall", "output", "processes"]
+    ended_by: Ending
     wall_s: float
 
 
@@ -57,65 +60,92 @@ async def run_process(
     """
     if sys.platform != "linux":
         raise UsageError("running commands needs Linux (subreaper and pidfd)")
-    status_fd, write_fd = os.pipe()
-    with open(status_fd, "rb") as status:
+    report_fd, write_fd = os.pipe()
+    try:
         try:
-            supervisor = await _start(argv, limits.processes, cwd=cwd, env=env, stdin=stdin, status_fd=write_fd)
+            supervisor = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(SUPERVISOR)),
+                _order(argv, limits.processes, stdin=stdin, report_fd=write_fd),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=cwd,
+                env=env,
+                pass_fds=(write_fd,),
+                start_new_session=True,
+            )
         finally:
             os.close(write_fd)
         ended_by, stdout, stderr = await _collect(supervisor, limits)
-        report = status.read()
-    return _finished(report, argv[0], ended_by, stdout, stderr)
+        report = os.read(report_fd, 4096)
+    finally:
+        os.close(report_fd)
+    return _finished(report, argv[0], ended_by=ended_by, stdout=stdout, stderr=stderr)
 
 
-async def _start(
-    argv: Sequence[str],
-    processes: int | None,
-    *,
-    cwd: Path | None,
-    env: Mapping[str, str] | None,
-    stdin: Path | None,
-    status_fd: int,
-) -> asyncio.subprocess.Process:
-    spec = {
-        "argv": list(argv),
-        "stdin": str(stdin.resolve()) if stdin else None,
-        "processes": processes,
-        "status_fd": status_fd,
-    }
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", str(SUPERVISOR), json.dumps(spec)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=cwd,
-        env=env,
-        pass_fds=(status_fd,),
-        start_new_session=True,
-    )
+def _order(argv: Sequence[str], processes: int | None, *, stdin: Path | None, report_fd: int) -> str:
+    source = str(stdin.resolve()) if stdin else None
+    return json.dumps({"argv": list(argv), "stdin": source, "processes": processes, "report_fd": report_fd})
 
 
 class _Capture:
     """Keeps the first bytes of a stream and goes on reading, so that the writer never blocks on us."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, over: asyncio.Event) -> None:
         self.data = bytearray()
-        self.over = asyncio.Event()
         self._limit = limit
+        self._over = over
 
     async def drain(self, stream: asyncio.StreamReader | None) -> None:
-        assert stream is not None
+        assert stream is not None  # all three streams are pipes
         while chunk := await stream.read(1 << 16):
-            self.data += chunk[: self._limit - len(self.data)]
-            if len(self.data) == self._limit and (len(chunk) > self._limit or self._was_full(chunk)):
-                self.over.set()
+            room = self._limit - len(self.data)
+            self.data += chunk[:room]
+            if len(chunk) > room:
+                self._over.set()
 
 
-async def _collect(
-    supervisor: asyncio.subprocess.Process, limits: ProcessLimits
-) -> tuple[Literal["exit", "wall", "output"], bytes, bytes]:
-    raise NotImplementedError
+async def _collect(supervisor: asyncio.subprocess.Process, limits: ProcessLimits) -> tuple[Ending, bytes, bytes]:
+    over = asyncio.Event()
+    out, err = _Capture(limits.output_bytes, over), _Capture(limits.output_bytes, over)
+    reading = asyncio.create_task(_drain((out, supervisor.stdout), (err, supervisor.stderr)))
+    flooding = asyncio.create_task(_once(over))
+    try:
+        done, _ = await asyncio.wait({reading, flooding}, timeout=limits.wall_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        flooding.cancel()
+        await _stop(supervisor, reading)
+    ended_by: Ending = "output" if over.is_set() else "exit" if reading in done else "wall"
+    return ended_by, bytes(out.data), bytes(err.data)
 
 
-def _finished(report: bytes, command: str, ended_by: str, stdout: bytes, stderr: bytes) -> Finished:
-    raise NotImplementedError
+async def _drain(*streams: tuple[_Capture, asyncio.StreamReader | None]) -> None:
+    await asyncio.gather(*(capture.drain(stream) for capture, stream in streams))
+
+
+async def _once(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _stop(supervisor: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
+    """Closing the supervisor's standard input makes it kill everything below it and exit."""
+    assert supervisor.stdin is not None
+    supervisor.stdin.close()
+    try:
+        async with asyncio.timeout(KILL_GRACE_S):
+            await asyncio.gather(reading, supervisor.wait())
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            supervisor.kill()
+        raise
+
+
+def _finished(report: bytes, command: str, *, ended_by: Ending, stdout: bytes, stderr: bytes) -> Finished:
+    status = json.loads(report) if report else {}
+    if "errno" in status:
+        raise OSError(status["errno"], status["strerror"], command)
+    if status.get("exit_code") is None:
+        raise RuntimeError(f"{command}: lost its supervisor: {stderr.decode(errors='backslashreplace')[-500:]}")
+    if ended_by != "output" and status["ended_by"] != "control":
+        ended_by = status["ended_by"]
+    return Finished(status["exit_code"], stdout, stderr, ended_by, status["wall_s"])

@@ -76,9 +76,7 @@ def _load(file: Path) -> Table:
         raise UsageError(f"{file}:{line}: not TOML: {error}") from error
 
 
-def _refuse_unknown(
-    model: type[BaseModel], values: Mapping[str, object], source: str, above: str = ""
-) -> None:
+def _refuse_unknown(model: type[BaseModel], values: Mapping[str, object], source: str, above: str = "") -> None:
     for key, value in values.items():
         if key not in model.model_fields:
             raise UsageError(f"{source}: {_no_such_key(model, key, above)}")
@@ -90,11 +88,7 @@ def _refuse_unknown(
 def _no_such_key(model: type[BaseModel], key: str, above: str) -> str:
     known = list(model.model_fields)
     close = difflib.get_close_matches(key, known, n=1)
-    mend = (
-        f"did you mean '{above}{close[0]}'?"
-        if close
-        else f"known: {', '.join(above + name for name in known)}"
-    )
+    mend = f"did you mean '{above}{close[0]}'?" if close else f"known: {', '.join(above + name for name in known)}"
     return f"unknown key '{above}{key}'; {mend}"
 
 

@@ -115,9 +115,7 @@ def _run_root(root: Path) -> Check:
 
 def _disk(root: Path, min_free_gib: float) -> Check:
     free = shutil.disk_usage(_existing(root)).free / 2**30
-    return Check(
-        "disk", "ok" if free >= min_free_gib else "FAILED", f"{free:.1f} GiB free ({min_free_gib:g} wanted)"
-    )
+    return Check("disk", "ok" if free >= min_free_gib else "FAILED", f"{free:.1f} GiB free ({min_free_gib:g} wanted)")
 
 
 def _existing(path: Path) -> Path:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import urlencode
+
+from experiments.events import SearchStarted
 
 ViewKey = Literal["candidates", "generations"]
 Json = dict[str, object]
 
 TAG_PREFIX: Final = "mlflow.sharedViewState."
-RUN_COLOR_TAG: Final = "mlflow.runColor"
-RUN_COLORS: Final = {"front": "#1b7f5c", "candidate": "#a8c4dd", "baseline": "#e08a3c", "search": "#3b6ea8"}
-"""What the charts paint: the front green, candidates behind it pale blue, control arms orange."""
+COLORS: Final = MappingProxyType(
+    {"front": "#1b7f5c", "candidate": "#a8c4dd", "baseline": "#e08a3c", "search": "#3b6ea8"}
+)
+"""What charts paint a run with: the front green, candidates behind it pale blue, control arms orange."""
 
 _SEARCH_METRICS: Final = (
     "search/hypervolume",
@@ -29,6 +33,23 @@ _SEARCH_METRICS: Final = (
     "search/cost_usd",
     "search/unsupported",
 )
+
+
+def experiment_tags(started: SearchStarted, time_ms: int) -> dict[str, str]:
+    """The tags of an experiment whose newest search is `started`: both views, and its kind.
+
+    Without the kind the page guesses, and may open in its mode for traces, which shows no runs.
+    """
+    shown = candidates_view(started.run_id, objectives=started.objectives, cost_metric=started.cost_metric)
+    candidates = view_tag("candidates", shown, created_ms=time_ms)
+    generations = view_tag("generations", generations_view(), created_ms=time_ms)
+    return {"mlflow.experimentKind": "custom_model_development", **dict((candidates, generations))}
+
+
+def paint(role: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """The tag that colours a run in every chart: by its role, and a candidate by `tiller.front`."""
+    front = role == "candidate" and tags.get("tiller.front") == "yes"
+    return {"mlflow.runColor": COLORS["front" if front else role]}
 
 
 def view_tag(name: ViewKey, state: Json, *, created_ms: int) -> tuple[str, str]:

@@ -10,17 +10,21 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from importlib.util import find_spec
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError, create_model
 
 from controllers.worlds import ToolSpec
 from controllers.worlds.telecom_layers import symptom_test
+from controllers.worlds.tool_list import tool_list
 from signatures.digest import canonical_json, digest_of
 from signatures.errors import UsageError
 
 if TYPE_CHECKING:
     from tau2.domains.telecom.environment import TelecomEnvironment
+    from tau2.domains.telecom.user_tools import TelecomUserTools
     from tau2.environment.tool import Tool
 
 TABLES: Final = ("customers", "lines", "bills")
@@ -30,6 +34,21 @@ _REFUSALS: Final = ("Error", "Failed to", "Cannot change", "App '")
 """How a tool's text begins when it did nothing of what was asked; `App '...' has permission` is told apart."""
 LARGEST: Final = 1e6
 """No number in a call may be larger: sums stay finite, so that a snapshot can hold them."""
+
+
+MISSING: Final = (
+    "benchmark telecom needs the package tau2; add it with `uv sync --group telecom`"
+    " (with pip: `pip install 'tiller[telecom]'`)"
+)
+
+
+def quiet_tau2() -> None:
+    """To be called before tau2 is imported: turns off its log. Raises UsageError where it is not installed."""
+    if find_spec("tau2") is None or find_spec("loguru") is None:
+        raise UsageError(MISSING)
+    from loguru import logger
+
+    logger.disable("tau2")
 
 
 class StateCall(NamedTuple):
@@ -58,48 +77,57 @@ class _Simulators:
     """The untouched databases and the tools, loaded once (about 40 ms after the import of tau2)."""
 
     def __init__(self) -> None:
-        try:
-            from loguru import logger
-            from tau2.domains.telecom.environment import get_environment
-        except ImportError as error:
-            raise UsageError(MISSING) from error
-        logger.disable("tau2")
+        quiet_tau2()
+        from tau2.domains.telecom.environment import get_environment
+
         fresh = get_environment(solo_mode=True)
         phone_tools, account_tools = fresh.get_user_tools(), fresh.get_tools()
         self.tools: dict[str, Tool] = {tool.name: tool for tool in (*phone_tools, *account_tools)}
         self.on_phone = frozenset(tool.name for tool in phone_tools)
-        account, self._phone = fresh.tools.db, fresh.user_tools.db
-        self._account_type, self._account_json = type(account), account.model_dump_json()
+        self._phone_json, self._account_json = fresh.user_tools.db.model_dump_json(), fresh.tools.db.model_dump_json()
+        self._account_type = type(fresh.tools.db)
+        account = self._account_type.model_validate_json(self._account_json)
         self._originals = {table: {row_key(table, row): row for row in getattr(account, table)} for table in TABLES}
-        tables = {table: (list[type(getattr(account, table)[0])], ...) for table in TABLES}
-        self._state: type[BaseModel] = create_model("State", phone=(type(self._phone), ...), **tables)
+        fields: dict[str, Any] = {
+            table: GenericAlias(list, type(rows[0])) for table, rows in account if table in TABLES
+        }
+        self._state: type[BaseModel] = create_model("State", phone=type(fresh.user_tools.db), **fields)
+        self.blank = f'{{"phone":{self._phone_json},"customers":[],"lines":[],"bills":[]}}'
 
     def dump(self, env: TelecomEnvironment) -> str:
         """The phone whole, and of the account the rows that differ from the untouched ones."""
-        changed = {
+        changed: dict[str, Any] = {
             table: [row for row in getattr(env.tools.db, table) if rows.get(row_key(table, row)) != row]
             for table, rows in self._originals.items()
         }
         return self._state.model_construct(phone=env.user_tools.db, **changed).model_dump_json()
 
-    def open(self, snapshot: str | None) -> TelecomEnvironment:
-        """A private environment in the state of `snapshot`. Raises ValueError where it is none."""
-        from tau2.domains.telecom.environment import TelecomEnvironment
-        from tau2.domains.telecom.tools import TelecomTools
+    def phone(self, state: BaseModel) -> TelecomUserTools:
+        """The phone of a parsed snapshot."""
         from tau2.domains.telecom.user_tools import TelecomUserTools
 
-        account = self._account_type.model_validate_json(self._account_json)
-        if snapshot is None:
-            phone = self._phone.model_copy(deep=True)
-        else:
-            state = self._state.model_validate_json(snapshot)
-            phone = getattr(state, "phone")  # noqa: B009  (the model is made at run time)
-            for table in TABLES:
-                _overlay(table, getattr(account, table), getattr(state, table))
-        phone_tools = TelecomUserTools(phone)
+        phone = TelecomUserTools(state.phone)  # type: ignore[attr-defined]  # the model is made at run time
         # tau2 keeps these details on the class and its break_vpn changes them there, for every later phone.
-        phone_tools.default_vpn_details = phone_tools.default_vpn_details.model_copy()
-        env = TelecomEnvironment("telecom", "", TelecomTools(account), phone_tools)
+        phone.default_vpn_details = phone.default_vpn_details.model_copy()
+        return phone
+
+    def parse(self, snapshot: str) -> BaseModel:
+        """A snapshot as a model. Raises UsageError where it is none."""
+        try:
+            return self._state.model_validate_json(snapshot)
+        except ValidationError as error:
+            raise UsageError("not a snapshot of the telecom world") from error
+
+    def open(self, snapshot: str) -> TelecomEnvironment:
+        """A private environment in the state of `snapshot`. Raises UsageError where it is none."""
+        from tau2.domains.telecom.environment import TelecomEnvironment
+        from tau2.domains.telecom.tools import TelecomTools
+
+        state = self.parse(snapshot)
+        account = self._account_type.model_validate_json(self._account_json)
+        for table in TABLES:
+            _overlay(table, getattr(account, table), getattr(state, table))
+        env = TelecomEnvironment("telecom", "", TelecomTools(account), self.phone(state))
         env.solo_mode = True
         return env
 
@@ -117,12 +145,6 @@ def _overlay(table: str, rows: list[BaseModel], changed: Sequence[BaseModel]) ->
             rows.append(row)
         else:
             rows[place] = row
-
-
-MISSING: Final = (
-    "benchmark telecom needs the package tau2; add it with `uv sync --group telecom`"
-    " (with pip: `pip install 'tiller[telecom]'`)"
-)
 
 
 class TelecomSession:
@@ -145,7 +167,7 @@ class TelecomSession:
             self._name_new_bills(bills)
             env.sync_tools()
         except (ValueError, TypeError, AssertionError) as error:
-            return f"Error: {error}", True
+            return f"Error: {_one_line(error)}", True
         text: str = env.to_json_str(result)
         return text, text.startswith(_REFUSALS) and not text.startswith("App '" + str(given.get("app_name")) + "' has")
 
@@ -171,16 +193,18 @@ def _checked(spec: Tool, arguments: Mapping[str, object]) -> dict[str, object]:
     if not names:
         return {}
     canonical_json(dict(arguments)).encode()  # JSON that a snapshot can hold: no NaN, no lone surrogate
-    try:
-        given = spec.params.model_validate(dict(arguments))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{spec.name}: {where}: {first['msg']}") from error
+    given = spec.params.model_validate(dict(arguments))
     values = {name: getattr(given, name) for name in names}
     if any(isinstance(v, int | float) and not (math.isfinite(v) and abs(v) <= LARGEST) for v in values.values()):
         raise ValueError(f"{spec.name}: no number may exceed {LARGEST:g}")
     return values
+
+
+def _one_line(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 class TelecomWorld:
@@ -204,7 +228,7 @@ class TelecomWorld:
         if known is None:
             if task_digest not in self._starts:
                 raise UsageError(f"telecom has no task {task_digest}")
-            env = self._simulators.open(None)
+            env = self._simulators.open(self._simulators.blank)
             for step in self._starts[task_digest]:
                 getattr(env.user_tools if step.env_type == "user" else env.tools, step.func_name)(**step.arguments)
                 env.sync_tools()
@@ -213,14 +237,11 @@ class TelecomWorld:
 
     def restore(self, snapshot: str) -> TelecomEnvironment:
         """tau2's own environment in the state of `snapshot`. Raises UsageError where it is no such state."""
-        try:
-            return self._simulators.open(snapshot)
-        except ValidationError as error:
-            raise UsageError("not a snapshot of the telecom world") from error
+        return self._simulators.open(snapshot)
 
     def symptom(self, ticket: str, snapshot: str) -> Symptom:
         """What the phone shows of the trouble on the ticket. Raises UsageError where `snapshot` is no state."""
-        phone = self.restore(snapshot).user_tools
+        phone = self._simulators.phone(self._simulators.parse(snapshot))
         status = phone.device.network_connection_status.value
         test, signal = symptom_test(ticket), status == "connected"
         if test == "check_status_bar":
@@ -239,8 +260,8 @@ class TelecomWorld:
         return tuple(
             ToolSpec(
                 name=tool.name,
-                description=" ".join(tool.short_desc.split()),
-                parameters_json=canonical_json(tool.params.model_json_schema()),
+                description=" ".join(f"{tool.short_desc} {tool.long_desc}".split()),
+                parameters_json=json.dumps(tool.params.model_json_schema()),
             )
             for tool in tools
         )
@@ -250,27 +271,5 @@ class TelecomWorld:
         return self._tools
 
     def tools_text(self) -> str:
-        """The compact tool list: one line a tool, `name(argument: type) - what it does`."""
-        return "\n".join(_tool_line(tool) for tool in self.tools())
-
-
-def _tool_line(tool: ToolSpec) -> str:
-    schema = json.loads(tool.parameters_json)
-    required = schema.get("required", ())
-    arguments = (
-        f"{name}{'' if name in required else '?'}: {_type_of(about, schema)}"
-        for name, about in schema["properties"].items()
-    )
-    return f"{tool.name}({', '.join(arguments)}) - {tool.description.split('. ')[0].rstrip('.')}"
-
-
-def _type_of(about: Mapping[str, object], schema: Mapping[str, object]) -> str:
-    """`string`, `number`, ... or the choices of an enumeration."""
-    for option in (about, *_list(about.get("anyOf"))):
-        name = str(option.get("$ref", "")).rpartition("/")[2]
-        target = _dict(_dict(schema.get("$defs")).get(name)) if name else option
-        if target.get("enum"):
-            return "|".join(str(choice) for choice in _list_any(target["enum"]))
-        if target.get("type"):
-            return str(target["type"])
-    return "any"
+        """The compact tool list: one line a tool, about 5 k characters."""
+        return tool_list(self.tools())

@@ -29,12 +29,12 @@ class Layer(NamedTuple):
 LAYERS: Final = (
     Layer("radio", "radio_sim", "airplane mode", r"airplane|\bradio\b"),
     Layer("sim", "radio_sim", "SIM card", r"\bsim\b"),
-    Layer("mode", "mode_data", "network mode", r"network[ _](mode|preference)|preferred network|\b[2345]g\b"),
-    Layer("data", "mode_data", "mobile data", r"mobile data|data switch|toggle_data\b"),
-    Layer("restrict", "mode_data", "data saver", r"data[ _](saver|restriction)"),
-    Layer("wifi_calling", "wifi_vpn", "Wi-Fi calling", r"wi-?fi[ _]call"),
-    Layer("vpn", "wifi_vpn", "VPN", r"\bvpn|_vpn\b"),
-    Layer("apn", "apn_apps", "APN settings", r"\bapn|_apn_|mmsc"),
+    Layer("mode", "mode_data", "network mode", r"network (mode|preference)|preferred network|\b[2345]g\b"),
+    Layer("data", "mode_data", "mobile data", r"mobile data|data switch"),
+    Layer("restrict", "mode_data", "data saver", r"data (saver|restriction)"),
+    Layer("wifi_calling", "wifi_vpn", "Wi-Fi calling", r"wi-?fi call"),
+    Layer("vpn", "wifi_vpn", "VPN", r"\bvpn"),
+    Layer("apn", "apn_apps", "APN settings", r"\bapn|mmsc"),
     Layer("permissions", "apn_apps", "app permissions", r"permission|messaging app"),
     Layer("roaming", "account", "roaming", r"roaming"),
     Layer("usage", "account", "data usage", r"usage|refuel|data (limit|allowance)"),
@@ -97,6 +97,8 @@ TOUCHES: Final[Mapping[str, str]] = {
 }
 """Every tool that changes something -> the layer it changes."""
 
+_TOOL_NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+)+")
+
 ACCOUNT_CHANGES: Final = frozenset(
     (
         "enable_roaming",
@@ -127,8 +129,17 @@ def price(tool: str) -> float:
 
 
 def layers_in(text: str) -> frozenset[str]:
-    """The layers that `text` speaks of, whoever wrote it."""
-    return frozenset(name for name, pattern in _PATTERNS.items() if pattern.search(text))
+    """The layers that `text` speaks of, in words or by the names of tools, whoever wrote it."""
+    found = {name for name, pattern in _PATTERNS.items() if pattern.search(text)}
+    for tool in _TOOL_NAME.findall(text):
+        found.update(layer_shown(name) for name in SHOWS.get(tool, ()))
+        found.update((TOUCHES[tool],) if tool in TOUCHES else ())
+    return frozenset(found)
+
+
+def layer_shown(name: str) -> str:
+    """The layer that an entry of `SHOWS` belongs to."""
+    return "roaming" if name.endswith("_roaming") else name
 
 
 def labels(names: Iterable[str]) -> str:

@@ -1,0 +1,70 @@
+"""The control arms: named ways to spend a budget, each a controller like any other.
+
+arm           state    steer
+random@k      fresh    none
+continue@k    carried  none
+placebo@k     carried  a random directive of the same shape
+refine@k      carried  f(trace)
+long@1        one attempt with k times the turns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from controllers.program import rule_component
+from signatures.records import Candidate
+
+STOP_WHEN_PASSED: Final[list[dict[str, Any]]] = [
+    {"when": [{"feature": "passed", "op": ">", "value": 0.5}], "then": {"done": 1.0}}
+]
+FRESH_FIRST: Final[list[dict[str, Any]]] = [
+    {"when": [{"feature": "attempts", "op": "<=", "value": 0.0}], "then": {"fanout_1": 1.0}}
+]
+
+
+class Arm(BaseModel):
+    """A control arm: its name, its controller, and the attempts its budget is cut into."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    candidate: Candidate
+    steer_legal: tuple[str, ...] = ("none",)
+    attempts: int
+    turns_per_attempt: int | None
+
+
+def controller_components(*, refine: bool, steer: Mapping[str, float]) -> dict[str, str]:
+    """Stop when the checker of `correct` passes; go on from the last attempt or start afresh; a constant steer."""
+    topology = rule_component(FRESH_FIRST, {"refine_last": 1.0}) if refine else rule_component([], {"fanout_1": 1.0})
+    return {
+        "stop": rule_component(STOP_WHEN_PASSED, {"continue": 1.0}),
+        "topology": topology,
+        "steer": rule_component([], steer),
+    }
+
+
+def control_arms(k: int, turns: int | None, refine_action: str, *, placebo: bool) -> tuple[Arm, ...]:
+    """The compute-matched arms for `k` attempts of `turns` turns; `refine_action` is the f(trace) of refine@k."""
+
+    def arm(name: str, steer: str, *, refine: bool = True) -> Arm:
+        candidate = Candidate(components=controller_components(refine=refine, steer={steer: 1.0}))
+        return Arm(name=name, candidate=candidate, steer_legal=(steer,), attempts=k, turns_per_attempt=turns)
+
+    arms = [arm(f"random@{k}", "none", refine=False), arm(f"continue@{k}", "none")]
+    if placebo:
+        arms.append(arm(f"placebo@{k}", "placebo"))
+    arms.append(arm(f"refine@{k}/{refine_action}", refine_action))
+    if turns is not None:
+        long = {"name": "long@1", "attempts": 1, "turns_per_attempt": k * turns}
+        arms.append(arm("long@1", "none", refine=False).model_copy(update=long))
+    return tuple(arms)
+
+
+def seed_candidate() -> Candidate:
+    """Where a search starts: continue@k, which says nothing to the worker."""
+    return Candidate(components=controller_components(refine=True, steer={"none": 1.0}))

@@ -1,0 +1,97 @@
+"""The search journal: every proposal and evaluation, written before it is used. Resume is re-execution from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from controllers.jsonlog import JsonLog, read_jsonlog
+from optimizers.records import TaskScore
+from signatures.digest import canonical_json, digest_of
+from signatures.errors import StoreError, UsageError
+from signatures.records import Cost, Record
+
+
+class Proposal(Record):
+    """One new component text, and what in the records speaks for it."""
+
+    text: str
+    evidence: str
+    proposer: str
+
+
+class Proposed(Record):
+    """What a proposer answered, and what asking cost. None: the records spoke for no change."""
+
+    proposal: Proposal | None
+    cost: Cost = Cost()
+
+
+class Journal:
+    """Answers from what an earlier execution of the same search wrote, and appends what is new.
+
+    One writer. `require_same` ties the file to one search: a journal of another config is refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._scores: dict[str, TaskScore] = {}
+        self._proposals: dict[str, Proposed] = {}
+        self._search: str | None = None
+        for number, entry in enumerate(read_jsonlog(path), 1):
+            self._load(number, entry)
+        self._log = JsonLog(path)
+
+    def require_same(self, search: str) -> None:
+        """Tie the journal to the search with that digest. Raises UsageError if it belongs to another one."""
+        if self._search is None:
+            self._log.append({"search": search})
+            self._search = search
+        elif self._search != search:
+            raise UsageError(f"{self.path}: belongs to another search (config, seed, tasks or corpus changed)")
+
+    def score(self, namespace: str, key: str) -> TaskScore | None:
+        """The recorded score of that key, if any."""
+        return self._scores.get(f"{namespace}/{key}")
+
+    def write_scores(self, namespace: str, scored: Sequence[tuple[str, TaskScore]]) -> None:
+        """Make (key, score) pairs durable, in one write."""
+        if scored:
+            rows = [[f"{namespace}/{key}", score.model_dump(mode="json")] for key, score in scored]
+            self._log.append({"scores": rows})
+            self._scores.update({f"{namespace}/{key}": score for key, score in scored})
+
+    def proposal(self, key: str) -> Proposed | None:
+        """The recorded proposal of that key, if any."""
+        return self._proposals.get(key)
+
+    def write_proposal(self, key: str, proposal: Proposed) -> None:
+        """Make a proposal durable."""
+        self._log.append({"proposal": [key, proposal.model_dump(mode="json")]})
+        self._proposals[key] = proposal
+
+    def close(self) -> None:
+        """Close the file."""
+        self._log.close()
+
+    def _load(self, number: int, entry: dict[str, object]) -> None:
+        try:
+            match entry:
+                case {"search": str(search)}:
+                    self._search = search
+                case {"scores": list(rows)}:
+                    for key, body in rows:
+                        self._scores[key] = TaskScore.model_validate_json(canonical_json(body))
+                case {"proposal": [str(key), dict(body)]}:
+                    self._proposals[key] = Proposed.model_validate_json(canonical_json(body))
+                case _:
+                    raise StoreError(f"{self.path}:{number}: not an entry of a search journal")
+        except (ValidationError, ValueError, TypeError) as error:
+            raise StoreError(f"{self.path}:{number}: not an entry of a search journal: {error}") from error
+
+
+def score_key(candidate: str, task_digest: str, seed: int, split: str, revision: str) -> str:
+    """The cache key of one evaluation: candidate, task, seed, split and the revision of everything that scores it."""
+    return digest_of("score", candidate, task_digest, seed, split, revision)

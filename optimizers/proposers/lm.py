@@ -1,0 +1,91 @@
+"""The proposer with a language model: it reads the reflective records and rewrites one component."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from controllers.lm import billed
+from controllers.program import policy_of
+from optimizers.journal import Proposal
+from optimizers.reflection import Reflection
+from optimizers.space import Space
+from signatures.digest import canonical_json
+from signatures.errors import UsageError
+from signatures.records import Candidate, Cost, PolicyName
+
+if TYPE_CHECKING:
+    import dspy
+
+MOST_RECORDS: Final = 24
+"""Records shown to the model: the largest losses and the largest gains."""
+
+
+class LMProposer:
+    """Asks a model for a whole new component. What does not load as that component is no proposal."""
+
+    def __init__(self, lm: dspy.LM, space: Space) -> None:
+        import dspy
+
+        from signatures.proposing import Propose
+
+        self.lm = lm
+        self.space = space
+        self.name = str(lm.model)
+        self.predict = dspy.Predict(Propose)
+
+    async def propose(
+        self, candidate: Candidate, component: PolicyName, records: Sequence[Reflection], *, seed: int
+    ) -> tuple[Proposal | None, Cost]:
+        """The model's proposal if it parses and loads, else None. Raises ProviderError."""
+        from dspy.utils.exceptions import AdapterParseError
+
+        current = candidate.components[component]
+        body = json.loads(current)
+        is_rule = body["tier"] == "rule"
+        shown = [canonical_json(record.shown()) for record in telling(records, component)]
+
+        async def ask(lm: dspy.LM) -> tuple[str, str] | None:
+            try:
+                answer = await self.predict.acall(
+                    lm=lm,
+                    component=component,
+                    form=self._form(component) if is_rule else INSTRUCTIONS_FORM,
+                    current=current if is_rule else body["instructions"],
+                    records=shown,
+                )
+            except AdapterParseError:
+                return None
+            return str(answer.proposal or ""), str(answer.evidence or "")
+
+        answer, cost = await billed(self.lm, ask)
+        if answer is None or not answer[0].strip():
+            return None, cost
+        text = answer[0] if is_rule else canonical_json({**body, "instructions": answer[0]})
+        try:
+            loaded = policy_of(component, text, self.lm)
+        except UsageError:
+            return None, cost
+        return Proposal(text=loaded.text, evidence=answer[1], proposer=self.name), cost
+
+    def _form(self, component: PolicyName) -> str:
+        features = ", ".join(sorted(self.space.thresholds))
+        actions = ", ".join(self.space.actions[component])
+        return (
+            'JSON: {"tier":"rule","rules":[{"when":[{"feature":NAME,"op":"<=" or ">","value":NUMBER}],'
+            '"then":{ACTION:WEIGHT}}],"otherwise":{ACTION:WEIGHT}}. The first rule whose conditions all hold decides. '
+            f"Features: {features}. Actions: {actions}."
+        )
+
+
+INSTRUCTIONS_FORM: Final = "Plain text: the instructions that the policy's model is given. Its fields stay as they are."
+
+
+def telling(records: Sequence[Reflection], component: PolicyName) -> list[Reflection]:
+    """The moves of one policy that say most: half the worst, half the best by gain, in a fixed order."""
+    rows = sorted((r for r in records if r.policy == component), key=lambda r: (r.gain, r.content_digest()))
+    if len(rows) <= MOST_RECORDS:
+        return rows
+    half = MOST_RECORDS // 2
+    return [*rows[:half], *rows[-half:]]

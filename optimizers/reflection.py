@@ -1,0 +1,89 @@
+"""Reflective records: what was decided, in which situation, and what the checkers measured before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from controllers.history import Seen
+from controllers.observe import Observer, correctness, lineage, observe
+from controllers.prompts import render
+from controllers.selector import select
+from optimizers.setup import Grant
+from signatures.records import Amounts, Finite, PolicyName, Record
+
+
+class Reflection(Record):
+    """One move as evidence. `gain` is the change of the best `correct` by the checkers; no verdict is in it."""
+
+    policy: PolicyName
+    features: Mapping[str, Finite]
+    "what was observed before the move"
+    action: str
+    gain: Finite
+    turns: int = Field(ge=0)
+    "turns that the move took"
+    observed: tuple[str, ...] = ()
+    "the attempt that followed: every turn, tool error and checker detail, as rendered observations"
+
+    def shown(self) -> dict[str, Any]:
+        """As a model is shown it."""
+        return {
+            "features before": {name: value for name, value in sorted(self.features.items()) if value},
+            "action": self.action,
+            "change of `correct` by the checkers": round(self.gain, 4),
+            "turns": self.turns,
+            "what happened": list(self.observed),
+        }
+
+
+def reflections(
+    history: Sequence[Seen], observer: Observer, grant: Grant, *, with_text: bool = False
+) -> list[Reflection]:
+    """Every move that the attempts of one episode, or of one recorded tree, show.
+
+    A refinement shows `continue`, `refine_last` and its steer's action, seen from its lineage; a further fresh
+    attempt shows `continue` and `fanout_1`, seen from the attempts before it. Infrastructure failures show nothing.
+    """
+    usable = [seen for seen in history if seen.attempt.outcome != "infra_error"]
+    found: list[Reflection] = []
+    for index, seen in enumerate(usable):
+        parent = seen.attempt.parent_id
+        before = lineage(usable, parent) if parent is not None else _roots(usable[:index])
+        if not before:
+            continue
+        features = _features(before, observer, grant)
+        gain = max(0.0, correctness(seen.attempt) - _best(before))
+        text = tuple(render(seen.observations())) if with_text else ()
+        moves: list[tuple[PolicyName, str]] = [("stop", "continue")]
+        if parent is not None:
+            moves += [("topology", "refine_last"), ("steer", seen.attempt.steer.action)]
+            gain = correctness(seen.attempt) - correctness(before[-1].attempt)
+        else:
+            moves.append(("topology", "fanout_1"))
+        for policy, action in moves:
+            turns = seen.attempt.cost.turns or 0
+            found.append(
+                Reflection(policy=policy, features=features, action=action, gain=gain, turns=turns, observed=text)
+            )
+    return found
+
+
+def _roots(history: Sequence[Seen]) -> list[Seen]:
+    """The fresh attempts before a further fresh one: at most two, so that a tree's many roots stay comparable."""
+    return [seen for seen in history if seen.attempt.parent_id is None][:2]
+
+
+def _best(history: Sequence[Seen]) -> float:
+    chosen = select(history)
+    return 0.0 if chosen is None else correctness(chosen.attempt)
+
+
+def _features(before: Sequence[Seen], observer: Observer, grant: Grant) -> dict[str, float]:
+    left = Amounts(attempts=max(0, grant.attempts - len(before)))
+    if grant.turns_per_attempt is not None:
+        spent = sum(seen.attempt.cost.turns or 0 for seen in before)
+        left = left.model_copy(update={"turns": max(0, grant.attempts * grant.turns_per_attempt - spent)})
+    return observe(before, observer, granted=grant.amounts, left=left)

@@ -1,0 +1,95 @@
+"""The space of rule lists: which conditions and actions an edit may use, and how an edit is applied."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from controllers.policies.rule import Condition, Rule, RuleList, RulePolicy, parse_rules
+from optimizers.reflection import Reflection
+from signatures.records import Candidate, PolicyName
+
+MOST_RULES = 8
+"""Rules kept in a list: readable at a glance, and old rules fall off the end."""
+MOST_THRESHOLDS = 4
+"""Thresholds tried per feature."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Thresholds by feature and actions by policy: what random and mined edits draw from."""
+
+    thresholds: Mapping[str, tuple[float, ...]]
+    actions: Mapping[PolicyName, tuple[str, ...]]
+
+    def conditions(self) -> list[Condition]:
+        """Every single condition of the space, in a fixed order."""
+        return [
+            Condition(feature=feature, op=op, value=value)
+            for feature in sorted(self.thresholds)
+            for value in self.thresholds[feature]
+            for op in ("<=", ">")
+        ]
+
+
+def space_of(records: Sequence[Reflection], actions: Mapping[PolicyName, tuple[str, ...]]) -> Space:
+    """The space that recorded moves span: features that vary, with thresholds between their quantiles."""
+    seen: defaultdict[str, set[float]] = defaultdict(set)
+    for record in records:
+        for feature, value in record.features.items():
+            seen[feature].add(value)
+    thresholds = {feature: _between(sorted(values)) for feature, values in seen.items() if len(values) > 1}
+    return Space(thresholds=thresholds, actions=actions)
+
+
+def with_rule(candidate: Candidate, component: PolicyName, rule: Rule) -> Candidate:
+    """`candidate` with `rule` put first in the component's list."""
+    old = parse_rules(candidate.components[component])
+    kept = [one for one in old.rules if one.when != rule.when][: MOST_RULES - 1]
+    return replaced(candidate, component, RuleList(rules=(rule, *kept), otherwise=old.otherwise))
+
+
+def with_default(candidate: Candidate, component: PolicyName, action: str) -> Candidate:
+    """`candidate` with another action where no rule of the component holds."""
+    old = parse_rules(candidate.components[component])
+    return replaced(candidate, component, RuleList(rules=old.rules, otherwise={action: 1.0}))
+
+
+def without_rule(candidate: Candidate, component: PolicyName, index: int) -> Candidate:
+    """`candidate` without the rule at `index` of the component's list."""
+    old = parse_rules(candidate.components[component])
+    kept = (*old.rules[:index], *old.rules[index + 1 :])
+    return replaced(candidate, component, RuleList(rules=kept, otherwise=old.otherwise))
+
+
+def replaced(candidate: Candidate, component: PolicyName, rules: RuleList) -> Candidate:
+    """`candidate` with another decision list for one component."""
+    return Candidate(components={**candidate.components, component: RulePolicy(rules).text})
+
+
+def random_edit(candidate: Candidate, space: Space, rng: random.Random) -> Candidate:
+    """One uniform edit of one component: put a random rule first, change the default, or drop a rule."""
+    component: PolicyName = rng.choice(sorted(space.actions))
+    action = rng.choice(space.actions[component])
+    rules = parse_rules(candidate.components[component]).rules
+    kind = rng.choice(("rule", "rule", "default", "drop"))
+    if kind == "drop" and rules:
+        return without_rule(candidate, component, rng.randrange(len(rules)))
+    conditions = space.conditions()
+    if kind == "default" or not conditions:
+        return with_default(candidate, component, action)
+    return with_rule(candidate, component, Rule(when=(rng.choice(conditions),), then={action: 1.0}))
+
+
+def _between(values: Sequence[float]) -> tuple[float, ...]:
+    """Midpoints between neighbouring distinct values, at most MOST_THRESHOLDS of them, evenly by rank."""
+    middles = [(a + b) / 2 for a, b in pairwise(values)]
+    if len(middles) <= MOST_THRESHOLDS:
+        return tuple(middles)
+    picks = np.linspace(0, len(middles) - 1, MOST_THRESHOLDS).round().astype(int)
+    return tuple(middles[i] for i in picks)
