@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 from importlib import resources
 from typing import NamedTuple
@@ -76,7 +77,8 @@ def load_worker(name: str) -> Worker:
     needed = [
         parameter.name
         for parameter in inspect.signature(kind).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if needed:
         raise UsageError(f"worker {name!r} needs {', '.join(needed)}: write a class of your own that passes them")

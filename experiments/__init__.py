@@ -48,5 +48,11 @@ class Benchmark(Protocol):
     def features(self, history: Sequence[Seen]) -> Mapping[str, float]:
         """The benchmark's own observation features of the attempts so far (names start with its own prefix)."""
 
+    def untried(self, history: Sequence[Seen]) -> Mapping[str, bool]:
+        """For each action that points somewhere: whether the lineage has not looked there yet."""
+
+    def directive_text(self, action: str, history: Sequence[Seen]) -> str:
+        """The text that realises an action of the table after these attempts."""
+
     def probes(self) -> Sequence[tuple[str, Task, str, bool]]:
         """Known-good and known-bad outputs: (name, task, output, whether the judge must pass it)."""

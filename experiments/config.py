@@ -41,14 +41,23 @@ def merge(model: type[ConfigT], file: Path | None = None, overrides: Sequence[st
     for override in overrides:
         _apply(model, values, override)
     try:
-        return model.model_validate_json(to_json(values, inf_nan_mode="constants"))
+        config = model.model_validate_json(to_json(values, inf_nan_mode="constants"))
     except ValidationError as error:
         raise UsageError(f"{source}: {explain(error)}") from error
+    dump(config)  # what cannot be kept is refused before a run starts
+    return config
 
 
 def dump(config: BaseModel) -> str:
-    """`config` as TOML that `merge` reads back to its equal. Raises TypeError where TOML has no place."""
-    return toml_text(_present(config))
+    """`config` as TOML that `merge` reads back to its equal. Raises UsageError for a null inside a table or list.
+
+    Raises TypeError where the model breaks the rule on None.
+    """
+    values = _present(config)
+    try:
+        return toml_text(values)
+    except TypeError as error:
+        raise UsageError(f"config: {error}; leave out what has no value") from error
 
 
 def explain(error: ValidationError) -> str:
@@ -141,9 +150,11 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _parts(annotation: object) -> Iterator[object]:
-    """The alternatives of a type: `X | None` gives X and None, `Annotated[X, ...]` gives X."""
+    """The alternatives of a type: `X | None` gives X and None, `Annotated[X, ...]` and a name for X give X."""
     if get_origin(annotation) is Annotated:
         yield from _parts(get_args(annotation)[0])
+    elif named := getattr(annotation, "__value__", None):  # `type Name = X`, such as pydantic's JsonValue
+        yield from _parts(named)
     elif get_origin(annotation) in (Union, UnionType):
         for part in get_args(annotation):
             yield from _parts(part)

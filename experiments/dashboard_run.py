@@ -74,11 +74,11 @@ def run(config: DashboardConfig) -> Links:
 
     store = store_of(config.root)
     if store.remote:
-        links = _links(store, store.uri)
+        links = _links(store, store.shown)
         _print(links, "MLFLOW_TRACKING_URI names a server, so none is started here")
         return links
     if store.file is not None and not store.file.exists():
-        raise UsageError(f"{store.uri}: nothing is recorded yet; record a run: python -m experiments.gepa_run")
+        raise UsageError(f"{store.shown}: nothing is recorded yet; record a run: python -m experiments.gepa_run")
     with served(store, config.root, config.port) as server:
         links = _links(store, server.address)
         _print(links, "Ctrl-C ends the server")
@@ -160,7 +160,7 @@ def _links(store: Store, address: str) -> Links:
 
     experiment_id = newest_experiment(store)
     if experiment_id is None:
-        raise UsageError(f"{store.uri}: no search is recorded yet; record one: python -m experiments.gepa_run")
+        raise UsageError(f"{store.shown}: no search is recorded yet; record one: python -m experiments.gepa_run")
     return Links(deep_link(address, experiment_id, "candidates"), deep_link(address, experiment_id, "generations"))
 
 
@@ -178,8 +178,9 @@ def dashboard(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Serve the MLflow dashboard and print the link to the newest search's candidates."""
-    # `kill` ends the server as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # `kill` and a closed terminal end the server as Ctrl-C does: its group would not hear of either.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with exits():
         run(DashboardConfig(root=root, port=port))
 

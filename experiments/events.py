@@ -23,7 +23,8 @@ from signatures.records import CheckerResult, Finite, Record, TraceEvent
 FILE: Final = "events.jsonl"
 """The log's name inside a run folder."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.@/ -]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^'\"`\\\x00-\x1f]+$")]
+"""No quote: names go into the filters by which a tracker finds them again."""
 Metrics = Mapping[str, Finite]
 Texts = Mapping[str, str]
 
@@ -73,7 +74,7 @@ class CandidateScored(Record):
     generation: int = Field(default=0, ge=0)
     digest: str = ""
     tags: Texts = Field(default_factory=dict)
-    "`tiller.parents`, `tiller.decision`, `tiller.front`, `tiller.proposer`, ..."
+    "`tiller.parents`, `tiller.decision`, `tiller.front` (`yes` or `no`), `tiller.proposer`"
     params: Texts = Field(default_factory=dict)
     "short categorical facts"
     metrics: Metrics = Field(default_factory=dict)
@@ -123,7 +124,7 @@ class EpisodeTraced(Record):
     kind: Literal["trace"] = "trace"
     name: Name
     "the candidate or arm it belongs to"
-    episode_id: str
+    episode_id: Name
     attempts: tuple[AttemptSeen, ...]
 
 
@@ -133,6 +134,7 @@ class SearchFinished(Record):
     kind: Literal["search_finished"] = "search_finished"
     status: Literal["FINISHED", "FAILED", "KILLED"] = "FINISHED"
     metrics: Metrics = Field(default_factory=dict)
+    "totals, under names that no generation uses"
 
 
 Body = (
@@ -175,12 +177,13 @@ class EventLog:
         self._last: Event | None = None
         self._lock = _lock(path)
         try:
+            before = list(read_events(path))
             self._log = JsonLog(path)
-            for event in read_events(path):
-                self._remember(event)
         except StoreError:
             self._lock.close()
             raise
+        for event in before:
+            self._remember(event)
 
     def emit(self, body: Body) -> Event:
         """Write one event; return it when it is on disk, or the earlier one that says the same. Raises StoreError."""

@@ -48,7 +48,7 @@ def run(config: SyncConfig) -> Synced:
     if being_written(folder):
         raise UsageError(f"{folder}: this run still goes on; sync it when it has ended")
     store = store_of(folder.resolve().parent)
-    return Synced(replay(read_events(folder / FILE), folder, store=store), store.uri)
+    return Synced(replay(read_events(folder / FILE), folder, store=store), store.shown)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -62,6 +63,11 @@ class Store(NamedTuple):
     def remote(self) -> bool:
         """Whether a server keeps it."""
         return self.artifacts is None
+
+    @property
+    def shown(self) -> str:
+        """`uri` without a password."""
+        return re.sub(r"//[^/@]*@", "//", self.uri)
 
     @property
     def file(self) -> Path | None:
@@ -221,7 +227,7 @@ class SearchRuns:
                 f"{body.name}: episode",
                 experiment_id=self.experiment_id,
                 run_id=self.run(body.name).id,
-                inputs={"episode": body.episode_id},
+                inputs={"candidate": body.name, "episode": body.episode_id},
                 tags=tags,
                 start_time_ns=at_ns,
             )

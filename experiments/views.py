@@ -20,36 +20,25 @@ ViewKey = Literal["candidates", "generations"]
 Json = dict[str, object]
 
 TAG_PREFIX: Final = "mlflow.sharedViewState."
-COLORS: Final = MappingProxyType(
-    {"front": "#1b7f5c", "candidate": "#a8c4dd", "baseline": "#e08a3c", "search": "#3b6ea8"}
-)
+COLORS: Final = MappingProxyType({"front": "#1b7f5c", "candidate": "#a8c4dd", "baseline": "#e08a3c"})
 """What charts paint a run with: the front green, candidates behind it pale blue, control arms orange."""
 
-_SEARCH_METRICS: Final = (
-    "search/hypervolume",
-    "search/best_correct",
-    "search/front_size",
-    "search/attempts",
-    "search/cost_usd",
-    "search/unsupported",
-)
+_COSTS: Final = ("cost/attempts", "cost/turns", "cost/usd")
 
 
 def experiment_tags(started: SearchStarted, time_ms: int) -> dict[str, str]:
-    """The tags of an experiment whose newest search is `started`: both views, and its kind.
-
-    Without the kind the page guesses, and may open in its mode for traces, which shows no runs.
-    """
+    """The tags of an experiment whose newest search is `started`: both views."""
     shown = candidates_view(started.run_id, objectives=started.objectives, cost_metric=started.cost_metric)
     candidates = view_tag("candidates", shown, created_ms=time_ms)
     generations = view_tag("generations", generations_view(), created_ms=time_ms)
-    return {"mlflow.experimentKind": "custom_model_development", **dict((candidates, generations))}
+    return dict((candidates, generations))
 
 
 def paint(role: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """The tag that colours a run in every chart: by its role, and a candidate by `tiller.front`."""
+    """The tag that colours a run in every chart: an arm, or a candidate by `tiller.front`. Searches keep their own."""
     front = role == "candidate" and tags.get("tiller.front") == "yes"
-    return {"mlflow.runColor": COLORS["front" if front else role]}
+    color = COLORS.get("front" if front else role)
+    return {} if color is None else {"mlflow.runColor": color}
 
 
 def view_tag(name: ViewKey, state: Json, *, created_ms: int) -> tuple[str, str]:
@@ -70,22 +59,23 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
     first = objectives[0]
     dev = [f"dev/{name}" for name in objectives]
     columns = [
-        *_tags("tiller.role", "tiller.front", "tiller.generation"),
-        *_metrics(f"dev/{first}", f"dev/{first}_lo", f"dev/{first}_hi", *dev[1:]),
-        *_metrics(f"search/{first}", cost_metric, "cost/attempts", "cost/usd"),
-        *_tags("tiller.parents", "tiller.decision", "tiller.proposer"),
+        *_tags("tiller.front", "tiller.generation"),
+        *_metrics(dev[0], f"{dev[0]}_lo", f"{dev[0]}_hi", cost_metric, *dev[1:], f"search/{first}"),
+        *_metrics(*(name for name in _COSTS if name != cost_metric)),
+        *_tags("tiller.role", "tiller.parents", "tiller.decision", "tiller.proposer"),
     ]
     charts = [
-        _scatter("dev", cost_metric, f"dev/{first}", f"dev/{first} against {cost_metric}: up and left is better"),
-        _bar("dev", f"dev/{first}", f"dev/{first} by candidate"),
-        _bar("dev", cost_metric, f"{cost_metric} by candidate"),
-        _parallel("dev", [*dev, cost_metric], "All objectives on the dev split"),
-        _scatter("search", cost_metric, f"search/{first}", f"search/{first} against {cost_metric}"),
-        _bar("search", f"search/{first}", f"search/{first} by candidate"),
+        _scatter("on-dev", cost_metric, dev[0]),
+        _bar("on-dev", dev[0]),
+        _bar("on-dev", cost_metric),
+        _parallel("on-dev", [*dev, cost_metric]),
+        _scatter("on-search", cost_metric, f"search/{first}"),
+        _bar("on-search", f"search/{first}"),
     ]
     sections = [
-        _section("dev", "Result on the dev split (front green, others blue, control arms orange)", columns=2),
-        _section("search", "What the search saw (telemetry, not evidence)", columns=2),
+        _section("on-dev", "Dev split: front green, control arms orange", columns=2),
+        _section("on-search", "Search split: telemetry, not evidence", columns=2),
+        *_folded("cost", "dev", "search"),
     ]
     return _state(
         where=f"tags.`tiller.run` = '{run_id}' AND tags.`tiller.role` != 'search'",
@@ -98,21 +88,17 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
 
 def generations_view() -> Json:
     """All searches of the experiment side by side, their metrics by generation."""
-    charts = [
-        _line("progress", "search/hypervolume", "Hypervolume by generation"),
-        _line("progress", "search/best_correct", "Best correct by generation"),
-        _line("progress", "search/front_size", "Size of the front by generation"),
-        _line("spend", "search/attempts", "Attempts spent by generation"),
-        _line("spend", "search/cost_usd", "Money spent by generation (usd)"),
-        _line("spend", "search/unsupported", "Share that replay could not support"),
-    ]
+    progress = ("search/hypervolume", "search/best_correct", "search/front_size")
+    spend = ("search/attempts", "search/cost_usd", "search/unsupported")
+    charts = [*(_line("progress", name) for name in progress), *(_line("spend", name) for name in spend)]
     return _state(
         where="tags.`tiller.role` = 'search'",
         sort="metrics.`search/hypervolume`",
-        columns=["params.`engine`", "params.`seed`", *_metrics(*_SEARCH_METRICS), *_tags("tiller.run")],
+        columns=["params.`engine`", "params.`seed`", *_metrics(*progress, *spend), *_tags("tiller.run")],
         sections=[
-            _section("progress", "Progress by generation (telemetry, not evidence)", columns=3),
-            _section("spend", "Spent by generation", columns=3),
+            _section("progress", "Progress: telemetry, not evidence", columns=3),
+            _section("spend", "Spent", columns=3),
+            *_folded("search"),
         ],
         charts=charts,
     )
@@ -129,18 +115,19 @@ def _state(*, where: str, sort: str, columns: list[str], sections: list[Json], c
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": columns,
+        "columnOrder": columns,
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
         "groupBy": None,
-        "compareRunSections": [*sections, *_leftovers()],
+        "compareRunSections": sections,
         "compareRunCharts": charts,
     }
 
 
-def _leftovers() -> list[Json]:
+def _folded(*prefixes: str) -> list[Json]:
     """The page draws a chart for each metric that has none yet, by prefix: keep those folded below ours."""
-    return [_section(f"all-{name}", name, display=False) for name in ("cost", "dev", "search")]
+    return [_section(f"all-{prefix}", prefix, display=False) for prefix in prefixes]
 
 
 def _section(uuid: str, name: str, *, columns: int = 3, display: bool = True) -> Json:
@@ -156,11 +143,11 @@ def _section(uuid: str, name: str, *, columns: int = 3, display: bool = True) ->
     }
 
 
-def _card(kind: str, section: str, title: str) -> Json:
+def _card(kind: str, section: str, *metrics: str) -> Json:
+    """What all charts have; the page itself composes their titles."""
     return {
-        "uuid": f"{section}-{kind}-{title}",
+        "uuid": "-".join((section, kind, *metrics)),
         "type": kind,
-        "displayName": title,
         "metricSectionId": section,
         "deleted": False,
         "isGenerated": False,
@@ -168,21 +155,21 @@ def _card(kind: str, section: str, title: str) -> Json:
     }
 
 
-def _bar(section: str, metric: str, title: str) -> Json:
-    return {**_card("BAR", section, title), "metricKey": metric}
+def _bar(section: str, metric: str) -> Json:
+    return {**_card("BAR", section, metric), "metricKey": metric}
 
 
-def _scatter(section: str, x: str, y: str, title: str) -> Json:
+def _scatter(section: str, x: str, y: str) -> Json:
     axes = {"xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
-    return {**_card("SCATTER", section, title), **axes}
+    return {**_card("SCATTER", section, x, y), **axes}
 
 
-def _parallel(section: str, metrics: list[str], title: str) -> Json:
+def _parallel(section: str, metrics: list[str]) -> Json:
     chosen = {"selectedParams": [], "selectedMetrics": metrics, "showAllRuns": False}
-    return {**_card("PARALLEL", section, title), **chosen}
+    return {**_card("PARALLEL", section), **chosen}
 
 
-def _line(section: str, metric: str, title: str) -> Json:
+def _line(section: str, metric: str) -> Json:
     line: Json = {
         "metricKey": metric,
         "selectedMetricKeys": [metric],
@@ -195,7 +182,7 @@ def _line(section: str, metric: str, title: str) -> Json:
         "useGlobalXaxisKey": False,
         "useGlobalLineSmoothing": False,
     }
-    return {**_card("LINE", section, title), **line}
+    return {**_card("LINE", section, metric), **line}
 
 
 def _metrics(*names: str) -> list[str]:

@@ -6,11 +6,12 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from controllers.corpus.schema import is_busy, transaction
 from signatures.errors import StoreError
 
 _APPLICATION_ID: Final = 0x54494C56
@@ -49,7 +50,8 @@ def connect(path: Path) -> sqlite3.Connection:
     It may be handed from thread to thread. Raises StoreError where the file is another program's, sqlite3.Error.
     """
     db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
+    with ExitStack() as unless_ready:
+        unless_ready.callback(db.close)
         db.text_factory = lambda data: data.decode(errors="surrogateescape")  # a damaged row must still be named
         _is_fresh(db, path)
         _use_wal(db)
@@ -58,9 +60,7 @@ def connect(path: Path) -> sqlite3.Connection:
             if _is_fresh(db, path):
                 for statement in _SCHEMA:
                     db.execute(statement)
-    except BaseException:
-        db.close()
-        raise
+        unless_ready.pop_all()
     return db
 
 
@@ -88,8 +88,11 @@ def bodies_of_episodes(db: sqlite3.Connection, episode_ids: Iterable[str]) -> li
 
 def walk(db: sqlite3.Connection, path: Path) -> Head:
     """Recompute the whole chain. Raises StoreError naming the first row that was edited, deleted or inserted."""
-    with transaction(db, "DEFERRED"):  # rows and last number of one moment, while others append
+    db.execute("BEGIN")  # rows and last number of one moment, while others append
+    try:
         return _walk(db, path)
+    finally:
+        db.execute("ROLLBACK")
 
 
 def _walk(db: sqlite3.Connection, path: Path) -> Head:
@@ -122,10 +125,9 @@ def _last_seq(db: sqlite3.Connection) -> int:
 
 def _is_fresh(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the file holds nothing yet. Raises StoreError where it holds something else."""
-    application, tables = (
-        int(db.execute(query).fetchone()[0])
-        for query in ("PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
-    )
+    # In this order: another process that makes the file at this moment sets both in one commit.
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    application = int(db.execute("PRAGMA application_id").fetchone()[0])
     if application != _APPLICATION_ID and (application or tables):
         raise StoreError(f"{path}: is another program's database, not a verdict ledger")
     return application != _APPLICATION_ID
@@ -138,29 +140,7 @@ def _use_wal(db: sqlite3.Connection) -> None:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    """One transaction, committed at the end and rolled back on any error."""
-    db.execute(f"BEGIN {kind}")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Map what SQLite and the file system raise to StoreError."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{path}: cannot {doing}: {error}") from error

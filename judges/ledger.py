@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Final, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
-from judges.chain import Head, Row, bodies_of_episodes, body_of, connect, extend, store_errors, transaction, walk
+from controllers.corpus.schema import store_errors, transaction
+from judges.chain import Head, Row, bodies_of_episodes, body_of, connect, extend, walk
 from judges.records import Verdict
 from signatures.digest import canonical_json
 from signatures.errors import FirewallBreach, StoreError, UsageError
@@ -82,12 +83,19 @@ class VerdictLedger:
             raise StoreError(str(unit.refusal), retryable=unit.refusal.retryable) from unit.refusal
 
     async def scores(
-        self, split: Split, episode_ids: Sequence[str], *, reader: Reader, judge: str | None = None
+        self,
+        split: Split,
+        episode_ids: Sequence[str],
+        *,
+        reader: Reader,
+        judge: str | None = None,
+        attempt_ids: Collection[str] | None = None,
     ) -> dict[str, float | None]:
         """The score of each episode that was judged; None: the judge could not say. Numbers only.
 
-        `judge` (a revision) picks one where several judged. Raises FirewallBreach for a split that `reader` may not
-        see and for an episode of another split, UsageError where two judges scored an episode, StoreError.
+        `judge` (a revision) and `attempt_ids` say which verdict counts where an episode has several. Raises
+        FirewallBreach for a split that `reader` may not see and for an episode of another split, UsageError where
+        an episode still has two verdicts, StoreError.
         """
         if split not in MAY_READ.get(reader, frozenset()):
             raise FirewallBreach(f"{reader} may not read verdicts on the {split} split")
@@ -96,11 +104,14 @@ class VerdictLedger:
             verdict = self._verdict(body)
             if verdict.split != split:
                 raise FirewallBreach(f"episode {verdict.episode_id} is of the {verdict.split} split, not {split}")
-            if judge is not None and verdict.judge != judge:
+            if judge not in (None, verdict.judge) or (
+                attempt_ids is not None and verdict.attempt_id not in attempt_ids
+            ):
                 continue
             other = found.setdefault(verdict.episode_id, verdict)
-            if other.judge != verdict.judge:
-                raise UsageError(f"episode {verdict.episode_id} has two judges: {other.judge} and {verdict.judge}")
+            if other is not verdict:
+                both = " and ".join(f"attempt {one.attempt_id} by {one.judge}" for one in (other, verdict))
+                raise UsageError(f"episode {verdict.episode_id} has two verdicts: {both}; say which counts")
         return {id: found[id].score for id in episode_ids if id in found}
 
     async def held(self, id: str) -> Verdict | None:

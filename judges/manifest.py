@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -79,7 +81,8 @@ def freeze(path: Path, manifest: Manifest) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise StoreError(f"{path}: cannot freeze the manifest: {error}") from error
 
 
@@ -122,16 +125,24 @@ def _code_digest(part: object) -> str:
     return digest_of(type(part).__qualname__, source, _settings(part))
 
 
-def _settings(part: object) -> dict[str, object]:
+def _settings(part: object) -> dict[str, str]:
     if not is_dataclass(part):
         return {}
-    values = {field.name: getattr(part, field.name) for field in fields(part)}
-    return {name: value for name, value in values.items() if _is_plain(value)}
+    values = {field.name: _as_text(getattr(part, field.name)) for field in fields(part)}
+    return {name: text for name, text in values.items() if text is not None}
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(_is_plain(item) for item in value)
+def _as_text(value: object) -> str | None:
+    """A plain value or a record as JSON; None for anything else, such as an open file or a function."""
+    try:
+        return json.dumps(value, sort_keys=True, default=_thawed)
+    except (TypeError, ValueError):
+        return None
+
+
+def _thawed(value: object) -> object:
+    if isinstance(value, Record):
+        return value.content()
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    return value is None or isinstance(value, str | int | float | bool)
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not plain")

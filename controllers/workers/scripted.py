@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import Field
 
-from signatures.digest import digest_of, seed_of
+from signatures.digest import seed_of
 from signatures.errors import UsageError
 from signatures.records import (
     AttemptContext,

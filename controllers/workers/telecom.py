@@ -292,7 +292,7 @@ def _work(session: Session, steps: _Steps, limit: int) -> tuple[TraceEvent, ...]
         call = next(steps)
         while len(events) < limit:
             text, failed = session.call(call.tool, call.arguments)
-            asked = canonical_json(dict(call.arguments))
+            asked = canonical_json(dict(call.arguments)) if call.arguments else "{}"
             events.append(
                 TraceEvent(turn=len(events), kind="tool", name=call.tool, arguments=asked, text=text, failed=failed)
             )

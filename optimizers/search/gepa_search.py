@@ -14,9 +14,9 @@ from typing import Any
 from optimizers.archive import Archive
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Evaluator
+from optimizers.gepa_adapter import Adapter, Example
 from optimizers.proposers import Proposer
 from optimizers.search import Listener, SearchPlan
-from optimizers.gepa_adapter import Adapter, Example
 from signatures.errors import UsageError
 
 
@@ -109,7 +109,9 @@ class Pace:
 
     def __call__(self, state: Any) -> bool:
         """Whether to stop before another iteration."""
-        if self._adapter.error is not None or self._iterations >= self._plan.generations * self._plan.iterations:
+        if self._adapter.error is not None or self._adapter.bridge.closed:
+            return True
+        if self._iterations >= self._plan.generations * self._plan.iterations:
             return True
         left = self._evaluator.budget.left("attempts")
         need = self._evaluator.cost_of(len(self._plan.val) + 2 * self._plan.minibatch)

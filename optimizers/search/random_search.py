@@ -6,12 +6,12 @@ import random
 
 from optimizers.archive import Archive
 from optimizers.evaluator import Evaluator, Request
+from optimizers.gepa_adapter import SEEDS
 from optimizers.proposers import Proposer
 from optimizers.search import Found, Listener, SearchPlan
-from optimizers.gepa_adapter import SEEDS
 from optimizers.search.gepa_search import require_budget
-from optimizers.vectors import entry_of
 from optimizers.space import Space, random_edit
+from optimizers.vectors import entry_of
 from signatures.digest import seed_of
 from signatures.records import Candidate
 

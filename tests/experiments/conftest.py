@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +24,7 @@ from experiments.events import (
     SearchFinished,
     SearchStarted,
 )
+from experiments.tracking import Store, newest_experiment
 from signatures.digest import digest_of
 from signatures.records import CheckerResult, TraceEvent
 
@@ -145,7 +150,7 @@ Tell = Callable[..., Path]
 
 @pytest.fixture
 def tell() -> Tell:
-    """Write a whole story into a run folder: `tell(folder, seed=7, lift=0.0, listen=None, until=None)`."""
+    """Write a story into a run folder: all of it, or what comes before event number `until`."""
 
     def write(folder: Path, *, seed: int = 7, lift: float = 0.0, listen=None, until: int | None = None) -> Path:
         with EventLog(folder, listen=listen) as log:
@@ -159,3 +164,31 @@ def tell() -> Tell:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with MLflow's tables: making them takes seconds, copying them does not."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store = Store(f"sqlite:///{file}", file.parent)
+    assert newest_experiment(store) is None
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run root with an empty default store; nothing in the environment names another."""
+    for name in ("MLFLOW_TRACKING_URI", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return tmp_path
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

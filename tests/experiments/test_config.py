@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from experiments.config import RunConfig, dump, merge
 from signatures.errors import UsageError
@@ -31,6 +32,7 @@ class SampleConfig(RunConfig):
     root: Path = Path("runs")
     level: int | str = 1
     options: Mapping[str, float] = Field(default_factory=dict)
+    free: Mapping[str, JsonValue] = Field(default_factory=dict)
     budget: InnerConfig = InnerConfig()
     cap: InnerConfig | None = None
 
@@ -48,6 +50,7 @@ CONFIGS = st.builds(
     root=st.sampled_from([Path("runs"), Path("/var/elsewhere"), Path("a b/ü")]),
     level=st.integers() | TEXT,
     options=st.dictionaries(TEXT, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
+    free=st.dictionaries(TEXT, st.booleans() | st.integers() | TEXT | st.lists(TEXT, max_size=2), max_size=3),
     budget=INNER,
     cap=st.none() | INNER,
 )
@@ -100,10 +103,13 @@ def test_later_overrides_win_over_earlier_ones_and_over_the_file(tmp_path: Path)
         ("level=four", "four"),
         ("root=some where", Path("some where")),
         ("benchmark=toy", "toy"),
+        ("free.a=bare", {"a": "bare"}),
+        ("free.a=3", {"a": 3}),
+        ("free.a.b=[1]", {"a": {"b": [1]}}),
     ],
 )
 def test_a_text_field_takes_a_bare_word(override: str, expected: object) -> None:
-    assert getattr(merge(SampleConfig, None, [override]), override.partition("=")[0]) == expected
+    assert getattr(merge(SampleConfig, None, [override]), re.split("[.=]", override)[0]) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,6 +128,8 @@ def test_a_text_field_takes_a_bare_word(override: str, expected: object) -> None
         ("noise=1.5", "noise: Input should be less than or equal to 1 (got 1.5)"),
         ('seed="3"', "seed: Input should be a valid integer (got '3')"),
         ("benchmark=telcom", "benchmark: Input should be 'telecom' or 'toy' (got 'telcom')"),
+        ("free.a=null", "config: TOML has no place for None; leave out what has no value"),
+        ('free={"a": [null]}', "config: TOML has no place for None; leave out what has no value"),
         ("budget.attempts=0", "budget.attempts: Input should be greater than or equal to 1 (got 0)"),
     ],
 )

@@ -83,6 +83,28 @@ with VerdictLedger(path) as ledger:
 """
 )
 
+OPENED = (
+    WORDS
+    + """
+for turn in range(15):
+    gate, opened = os.pipe()
+    children = []
+    for _ in range(6):
+        child = os.fork()
+        if child == 0:
+            os.close(opened)
+            os.read(gate, 1)
+            VerdictLedger(path.with_name(f"{turn}.sqlite")).close()
+            os._exit(0)
+        children.append(child)
+    os.close(gate)
+    os.close(opened)
+    for child in children:
+        if os.waitpid(child, 0)[1]:
+            sys.exit("a process could not open the ledger")
+"""
+)
+
 FULL = (
     WORDS
     + """
@@ -166,7 +188,12 @@ async def test_appends_that_arrive_together_share_a_commit(path: Path, make_verd
         for i in range(20):
             await ledger.append(make_verdict(f"alone {i}"))
         alone = log.stat().st_size
-        await asyncio.gather(*(ledger.append(make_verdict(f"together {i}")) for i in range(100)))
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # keeps the writer waiting until all have arrived
+            appends = [asyncio.create_task(ledger.append(make_verdict(f"together {i}"))) for i in range(100)]
+            await asyncio.sleep(0)
+            other.execute("ROLLBACK")
+        await asyncio.gather(*appends)
         together = log.stat().st_size - alone
         assert (await ledger.verify()).rows == 120
     assert together < alone, "a commit writes whole pages, so 100 commits would have written five times as much"
@@ -223,9 +250,20 @@ def test_the_table_of_readers_is_closed() -> None:
 async def test_two_judges_of_one_episode_are_told_apart(path: Path, make_verdict: MakeVerdict) -> None:
     with VerdictLedger(path) as ledger:
         await ledger.append(make_verdict("a", score=1.0), make_verdict("a", score=0.0, judge="exact 2"))
-        with pytest.raises(UsageError, match="two judges: exact 1 and exact 2"):
+        with pytest.raises(UsageError, match="two verdicts: attempt a-a by exact 1 and attempt a-a by exact 2"):
             await ledger.scores("search", ["a"], reader="evaluator")
         assert await ledger.scores("search", ["a"], reader="evaluator", judge="exact 2") == {"a": 0.0}
+
+
+async def test_two_attempts_of_one_episode_are_told_apart(path: Path, make_verdict: MakeVerdict) -> None:
+    first = make_verdict("a", score=0.25)
+    second = first.model_copy(update={"id": "second", "attempt_id": "a-b", "score": 0.75})
+    with VerdictLedger(path) as ledger:
+        await ledger.append(first, second)
+        with pytest.raises(UsageError, match="attempt a-a by exact 1 and attempt a-b by exact 1"):
+            await ledger.scores("search", ["a"], reader="evaluator")
+        assert await ledger.scores("search", ["a"], reader="evaluator", attempt_ids={"a-b"}) == {"a": 0.75}
+        assert await ledger.scores("search", ["a"], reader="evaluator", attempt_ids=()) == {}
 
 
 async def test_an_edited_row_is_named_and_not_read(path: Path, make_verdict: MakeVerdict) -> None:
@@ -240,9 +278,12 @@ async def test_an_edited_row_is_named_and_not_read(path: Path, make_verdict: Mak
             await ledger.scores("search", ["b"], reader="evaluator")
 
 
-def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot open"):
-        VerdictLedger(tmp_path)
+def test_what_is_no_ledger_is_a_store_error(tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.write_text("these are only words, but enough of them to look like a file\n" * 40)
+    for wrong in (tmp_path, words):
+        with pytest.raises(StoreError, match="cannot open"):
+            VerdictLedger(wrong)
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -288,6 +329,11 @@ def test_two_processes_append_to_one_chain(path: Path) -> None:
         assert writer.returncode == 0
     with VerdictLedger(path) as ledger:
         assert asyncio.run(ledger.verify()).rows == 2 * 120 + 40
+
+
+def test_processes_that_make_one_ledger_at_the_same_moment_all_open_it(path: Path) -> None:
+    done = subprocess.run(script(OPENED, path), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_full_disk_is_an_error_that_leaves_the_ledger_readable(path: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -98,6 +100,12 @@ def test_exactly_the_changed_parts_are_listed(frozen: Path, changed: dict[str, o
         require_unchanged(frozen, made(**changed))
     assert str(caught.value).split("frozen: ")[1] == named
     assert made(**changed).digest != made().digest
+
+
+@pytest.mark.parametrize("note", [MappingProxyType({"a": (1, None)}), math.inf, FAST, [True, "x"]])
+def test_a_plain_setting_counts(note: object) -> None:
+    assert made(checkers=[Clock(note=note)]).digest != made().digest
+    assert made(checkers=[Clock(note=note)]).digest == made(checkers=[Clock(note=note)]).digest
 
 
 def test_a_setting_that_is_not_plain_does_not_count() -> None:

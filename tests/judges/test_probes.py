@@ -86,13 +86,13 @@ async def test_a_judge_that_believes_a_field_of_the_state_is_refused() -> None:
 
 
 async def test_all_faults_are_named_at_once() -> None:
-    with pytest.raises(EvidenceError, match="failed 2 probes: known-good right passes: no.*known-bad wrong fails: no"):
+    with pytest.raises(EvidenceError, match=r"failed 2 probes: known-good right passes: no.*known-bad wrong fails: no"):
         await run_probes(Rule(lambda output: 0.0 if output == "on" else None), PROBES)
 
 
 async def test_a_graded_judge_has_its_own_pass_mark() -> None:
     graded = Rule(lambda output: {"on": 0.9, "off": 0.4}.get(output, 0.2))
-    with pytest.raises(EvidenceError, match="known-good right passes: no, the score is 0.9"):
+    with pytest.raises(EvidenceError, match=r"known-good right passes: no, the score is 0\.9"):
         await run_probes(graded, PROBES)
     assert len((await run_probes(graded, PROBES, pass_at=0.8)).held) == 6
 

@@ -1,0 +1,51 @@
+"""The config of `gepa_run`: small and flat, read from TOML, dumped resolved into the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, JsonValue
+
+from experiments.config import RunConfig
+
+
+class GepaConfig(RunConfig):
+    """What to search, on what, with how much. Sizes are tasks, budgets are attempts."""
+
+    benchmark: str = "telecom"
+    options: Mapping[str, JsonValue] = Field(default_factory=dict)
+    "options of the benchmark, such as options.noise=0.3"
+    worker: str | None = None
+    "None: the benchmark's own"
+    lm: str | None = None
+    "LiteLLM model string for policies and reflection; None: rules and the mined proposer"
+    api_base: str | None = None
+    "where the model is served, if not at its provider"
+    seed: int = Field(default=0, ge=0)
+    attempts: int = Field(default=3, ge=1, le=8)
+    "attempts granted per episode"
+    turns: int | None = Field(default=12, ge=1)
+    "worker turns granted per attempt"
+    train: int = Field(default=24, ge=1)
+    "search tasks with a recorded tree, for minibatches and reflection"
+    val: int = Field(default=72, ge=2)
+    "search tasks that candidates are compared on"
+    recorded_val: int = Field(default=12, ge=0)
+    "val tasks with a recorded tree: replayed instead of attempted"
+    dev: int = Field(default=240, ge=2)
+    "dev tasks of the final re-estimate"
+    roots: int = Field(default=3, ge=1)
+    "fresh attempts per recorded tree"
+    generations: int = Field(default=6, ge=1)
+    iterations: int = Field(default=4, ge=1)
+    "proposals per generation"
+    minibatch: int = Field(default=12, ge=1)
+    max_attempts: int = Field(default=5000, ge=1)
+    "live attempts of the search; random search gets the same"
+    max_usd: float | None = Field(default=None, ge=0)
+    concurrency: int = Field(default=32, ge=1)
+    root: str = "runs"
+    corpus: str | None = None
+    "path of the corpus; None: one per benchmark below the run root"
+    tracking: bool = True
+    "mirror events into MLflow"

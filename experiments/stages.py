@@ -1,0 +1,142 @@
+"""The stages of a search run, each a function: record trees, score control arms, score candidates on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from controllers.baselines import Arm, control_arms, seed_candidate
+from controllers.budget import Budget
+from controllers.program import NAMES, lm_component
+from experiments.gepa_config import GepaConfig
+from experiments.wiring import Wired
+from optimizers.collecting import CollectPlan, collect
+from optimizers.evaluator import Evaluator, Request
+from optimizers.proposers import Proposer
+from optimizers.proposers.lm import LMProposer
+from optimizers.proposers.mined import MinedProposer
+from optimizers.records import TaskScore
+from optimizers.reflection import Reflection
+from optimizers.replay.tree import Tree, TreeReplay
+from optimizers.setup import Grant
+from optimizers.space import Space, space_of
+from signatures.digest import seed_of
+from signatures.records import Amounts, Candidate, Split, Task
+
+Step = Callable[[], object]
+"""Called once per finished piece of work, to move a progress bar."""
+
+
+class Cost(NamedTuple):
+    """The most live attempts each stage can take."""
+
+    record: int
+    arms: int
+    search: int
+    random: int
+    dev: int
+
+    @property
+    def total(self) -> int:
+        """All stages."""
+        return sum(self)
+
+
+def plan_of(config: GepaConfig, actions: Sequence[str]) -> CollectPlan:
+    """How the trees of this run grow."""
+    return CollectPlan(roots=config.roots, depth=config.attempts, actions=tuple(actions))
+
+
+def cost_of(config: GepaConfig, actions: Sequence[str], arms: int) -> Cost:
+    """The projection that a run starts with: upper bounds, since solved tasks stop early."""
+    trees = config.train + min(config.recorded_val, config.val)
+    finalists = config.generations * config.iterations + 1
+    return Cost(
+        record=trees * plan_of(config, actions).most_attempts,
+        arms=arms * (config.val + config.dev) * config.attempts,
+        search=config.max_attempts,
+        random=config.max_attempts,
+        dev=(finalists + 1) * config.dev * config.attempts,
+    )
+
+
+def evaluator_of(
+    wired: Wired, *, split: Split, namespace: str, replay: TreeReplay | None = None, budget: Amounts | None = None
+) -> Evaluator:
+    """An evaluator of this run with a budget and a journal namespace of its own."""
+    return Evaluator(
+        wired.setup,
+        wired.ledger,
+        wired.journal,
+        split=split,
+        budget=Budget(budget or Amounts()),
+        namespace=namespace,
+        replay=replay,
+    )
+
+
+async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> TreeReplay:
+    """Record, or recall, a tree for each train task and some val tasks, and judge every attempt in them."""
+    plan, evaluator = plan_of(config, wired.actions), evaluator_of(wired, split="search", namespace="record")
+    parts = wired.setup.parts(seed_candidate())
+    wide = Grant(plan.most_attempts, config.turns, wired.actions)
+
+    async def one(task: Task) -> tuple[str, Tree]:
+        spec = wired.setup.spec(
+            task, seed_candidate(), condition="collect", split="search", seed=seed_of("collect"), grant=wide
+        ).model_copy(update={"granted": Amounts()})
+        episode, history, outputs = await collect(spec, parts, plan)
+        verdicts = await evaluator.verdicts(task, episode, outputs)
+        step()
+        return task.digest, Tree(history, verdicts)
+
+    tasks = (*wired.splits.train, *wired.splits.val[: config.recorded_val])
+    trees = dict(await wired.setup.executor.map(one, tasks))
+    return TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
+
+
+def space_from(replay: TreeReplay, tasks: Sequence[Task], actions: Sequence[str], attempts: int) -> Space:
+    """The space that the recorded moves of these tasks span."""
+    records: list[Reflection] = [move for task in tasks for move in replay.moves(task.digest)]
+    fanouts = tuple(f"fanout_{n}" for n in range(1, min(2, attempts) + 1))
+    return space_of(
+        records,
+        {"stop": ("continue", "done"), "topology": ("refine_last", *fanouts), "steer": tuple(actions)},
+    )
+
+
+def proposer_of(wired: Wired, space: Space) -> Proposer:
+    """The model if one was named, else the mined proposer."""
+    return MinedProposer(space) if wired.lm is None else LMProposer(wired.lm, space)
+
+
+def start_of(wired: Wired) -> Candidate:
+    """Where the search starts: rules, or with a model its policies under their signatures' own instructions."""
+    if wired.lm is None:
+        return seed_candidate()
+    return Candidate(components={name: lm_component(name, wired.lm) for name in NAMES})
+
+
+def arms_of(config: GepaConfig, wired: Wired) -> tuple[Arm, ...]:
+    """The control arms of this benchmark; refine@k takes the trace-fed directive `untried` where there is one."""
+    refine = "untried" if "untried" in wired.actions else "report"
+    return control_arms(config.attempts, config.turns, refine, placebo=bool(wired.benchmark.directives))
+
+
+async def score_arm(evaluator: Evaluator, arm: Arm, tasks: Sequence[Task], *, seed: int) -> tuple[TaskScore, ...]:
+    """One control arm on some tasks at its cut of the budget."""
+    grant = Grant(arm.attempts, arm.turns_per_attempt, arm.steer_legal)
+    scored = await evaluator.evaluate(Request(arm.candidate, tasks, seed=seed, condition=arm.name, grant=grant))
+    return tuple(one.score for one in scored)
+
+
+async def score_candidates(
+    evaluator: Evaluator, candidates: Mapping[str, Candidate], tasks: Sequence[Task], *, seed: int, step: Step
+) -> dict[str, tuple[TaskScore, ...]]:
+    """Each candidate on the same tasks with the same seed, by name."""
+    scores: dict[str, tuple[TaskScore, ...]] = {}
+    for name, candidate in candidates.items():
+        scored = await evaluator.evaluate(Request(candidate, tasks, seed=seed))
+        scores[name] = tuple(one.score for one in scored)
+        step()
+    return scores
