@@ -10,7 +10,7 @@ long@1        one attempt with k times the turns
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -48,8 +48,8 @@ def controller_components(*, refine: bool, steer: Mapping[str, float]) -> dict[s
     }
 
 
-def control_arms(k: int, turns: int | None, refine_action: str, *, placebo: bool) -> tuple[Arm, ...]:
-    """The compute-matched arms for `k` attempts of `turns` turns; `refine_action` is the f(trace) of refine@k."""
+def control_arms(k: int, turns: int | None, refine_actions: Sequence[str], *, placebo: bool) -> tuple[Arm, ...]:
+    """The compute-matched arms for `k` attempts of `turns` turns; each refine action is one f(trace) of refine@k."""
 
     def arm(name: str, steer: str, *, refine: bool = True) -> Arm:
         candidate = Candidate(components=controller_components(refine=refine, steer={steer: 1.0}))
@@ -58,7 +58,7 @@ def control_arms(k: int, turns: int | None, refine_action: str, *, placebo: bool
     arms = [arm(f"random@{k}", "none", refine=False), arm(f"continue@{k}", "none")]
     if placebo:
         arms.append(arm(f"placebo@{k}", "placebo"))
-    arms.append(arm(f"refine@{k}/{refine_action}", refine_action))
+    arms += [arm(f"refine@{k}/{action}", action) for action in refine_actions]
     if turns is not None:
         long = {"name": "long@1", "attempts": 1, "turns_per_attempt": k * turns}
         arms.append(arm("long@1", "none", refine=False).model_copy(update=long))

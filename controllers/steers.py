@@ -32,18 +32,7 @@ class NoSteer:
 
 
 class FixedSteer:
-    """A directive's fixed text, whatever happened."""
-
-    def __init__(self, directive: Directive) -> None:
-        self.directive = directive
-
-    async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
-        """The directive."""
-        return Steer(kind="fixed", action=self.directive.action, text=self.directive.text), Cost()
-
-
-class RuleSteer:
-    """A directive whose text the benchmark fills in from the trace."""
+    """One directive of the table, whatever happened; the benchmark may fill in its text from the trace."""
 
     def __init__(self, directive: Directive, observer: Observer) -> None:
         self.directive = directive
@@ -52,7 +41,21 @@ class RuleSteer:
     async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
         """The directive after these attempts."""
         text = self.observer.directive_text(self.directive.action, history)
-        return Steer(kind="rule", action=self.directive.action, text=text), Cost()
+        return Steer(kind="fixed", action=self.directive.action, text=text), Cost()
+
+
+class RuleSteer:
+    """The first directive of the table whose target the lineage has not looked at; the last one if none is left."""
+
+    def __init__(self, directives: Sequence[Directive], observer: Observer) -> None:
+        self.directives = tuple(directives)
+        self.observer = observer
+
+    async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
+        """The chosen directive; its action is `rule`, since the choice is part of what was done."""
+        untried = self.observer.untried(history)
+        chosen = next((d for d in self.directives if untried.get(d.action)), self.directives[-1])
+        return Steer(kind="rule", action="rule", text=self.observer.directive_text(chosen.action, history)), Cost()
 
 
 class PlaceboSteer:
@@ -122,11 +125,12 @@ def steer_table(
     directives: Sequence[Directive], observer: Observer, lm: dspy.LM | None = None
 ) -> Mapping[str, Steerer]:
     """Every action a steer policy may draw: the benchmark's directives, the controls, and `text` with a model."""
-    table: dict[str, Steerer] = {d.action: RuleSteer(d, observer) for d in directives}
+    table: dict[str, Steerer] = {d.action: FixedSteer(d, observer) for d in directives}
     table["none"] = NoSteer()
     table["report"] = ReportSteer()
     if directives:
         table["placebo"] = PlaceboSteer(directives)
+        table["rule"] = RuleSteer(directives, observer)
     if lm is not None:
         table["text"] = AnalystSteer(lm)
     return table

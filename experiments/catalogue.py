@@ -58,7 +58,7 @@ def _benchmark_class(id: str) -> Callable[..., object]:
 
 def _options_model(made: Callable[..., object]) -> type[BaseModel] | None:
     """The pydantic model in the annotation of the constructor's first argument, if there is one."""
-    hints = get_type_hints(made.__init__) if isinstance(made, type) else get_type_hints(made)
+    hints = get_type_hints(vars(made).get("__init__", made))
     hints.pop("return", None)
     first = next(iter(hints.values()), None)
     models = [part for part in (get_args(first) or (first,)) if isinstance(part, type) and issubclass(part, BaseModel)]

@@ -113,6 +113,11 @@ class Mirror:
         self._thread = threading.Thread(target=self._upload, name="tiller-mirror", daemon=True)
         self._thread.start()
 
+    @property
+    def mirrored(self) -> int:
+        """The number of the last event that is in the store."""
+        return self._mirrored
+
     def send(self, event: Event) -> None:
         """Queue one event."""
         self._sent = event.seq

@@ -127,7 +127,7 @@ async def _stages(config: GepaConfig, folder: Path, parts: Wired, *, log: EventL
         replay = await record_trees(config, parts, step)
     space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
     job = Job(config, folder, parts, log, console, replay, space)
-    arms = await _arms(job)
+    on_dev = await _arms(job)
     front, found, volumes = await _gepa(job)
     rivals, rival_volumes = await _random(job)
     evaluator = evaluator_of(parts, split="dev", namespace="dev")
@@ -138,7 +138,7 @@ async def _stages(config: GepaConfig, folder: Path, parts: Wired, *, log: EventL
     require_unchanged(folder / "manifest.json", definition_of_done(parts.benchmark, parts.splits))
     await run_probes(parts.setup.judge, parts.benchmark.probes())
     _tell_front(job, members, found)
-    return _report(job, arms, members, others, {"gepa": volumes, "random search": rival_volumes})
+    return _report(job, on_dev, members, others, {"gepa": volumes, "random search": rival_volumes})
 
 
 async def _arms(job: Job) -> Mapping[str, Scores]:

@@ -118,9 +118,12 @@ def start_of(wired: Wired) -> Candidate:
 
 
 def arms_of(config: GepaConfig, wired: Wired) -> tuple[Arm, ...]:
-    """The control arms of this benchmark; refine@k takes the trace-fed directive `untried` where there is one."""
-    refine = "untried" if "untried" in wired.actions else "report"
-    return control_arms(config.attempts, config.turns, refine, placebo=bool(wired.benchmark.directives))
+    """The control arms of this benchmark: refine@k with a rule-chosen directive, and with a model's analysis."""
+    directives = bool(wired.benchmark.directives)
+    refines = ["rule" if directives else "report", *(["text"] if wired.lm is not None else [])]
+    if "untried" in wired.actions:
+        refines.insert(0, "untried")
+    return control_arms(config.attempts, config.turns, refines, placebo=directives)
 
 
 async def score_arm(evaluator: Evaluator, arm: Arm, tasks: Sequence[Task], *, seed: int) -> tuple[TaskScore, ...]:

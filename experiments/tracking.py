@@ -35,6 +35,7 @@ BATCH: Final = 100
 """Params, and tags, that MLflow takes in one batch."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 SQLITE: Final = "sqlite:///"
+TURN_NS: Final = 1_000_000
 DIVERTS_TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -239,19 +240,21 @@ class SearchRuns:
             raise StoreError(f"MLflow: the trace of episode {body.episode_id} did not arrive")
 
     def _attempt_span(self, root: Span, name: str, attempt: AttemptSeen, at_ns: int) -> int:
-        """A span with one below it per turn. Only the order is known: each turn is drawn one millisecond long."""
+        """A span with one below it per turn. Only their order is known: each begins a millisecond after the last."""
         client, trace_id = self.client, root.trace_id
         steer = {"steer": attempt.steer}
+        at_ns += TURN_NS
         whole = client.start_span(name, trace_id, root.span_id, "AGENT", steer, start_time_ns=at_ns)
         for event in attempt.events:
             kind = "TOOL" if event.kind == "tool" else "UNKNOWN"
             label, given = event.name or event.kind, {"arguments": event.arguments}
+            at_ns += TURN_NS
             turn = client.start_span(label, trace_id, whole.span_id, kind, given, start_time_ns=at_ns)
-            at_ns += 1_000_000
             status = "ERROR" if event.failed else "OK"
-            client.end_span(trace_id, turn.span_id, {"text": event.text}, status=status, end_time_ns=at_ns)
+            client.end_span(trace_id, turn.span_id, {"text": event.text}, status=status, end_time_ns=at_ns + TURN_NS)
         checks = {check.objective: check.model_dump(mode="json") for check in attempt.checks}
         seen = {"outcome": attempt.outcome, "checks": checks}
+        at_ns += TURN_NS
         client.end_span(trace_id, whole.span_id, seen, end_time_ns=at_ns)
         return at_ns
 

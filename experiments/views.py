@@ -75,7 +75,7 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
     sections = [
         _section("on-dev", "Dev split: front green, control arms orange", columns=2),
         _section("on-search", "Search split: telemetry, not evidence", columns=2),
-        *_folded("cost", "dev", "search"),
+        *_folded("batch", "cost", "dev", "search"),
     ]
     return _state(
         where=f"tags.`tiller.run` = '{run_id}' AND tags.`tiller.role` != 'search'",

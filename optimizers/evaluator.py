@@ -81,11 +81,12 @@ class Evaluator:
         keys = [self._key(request, task) for task in request.tasks]
         known = {key: self._journal.score(self._namespace, key) for key in keys}
         todo = [(k, t) for k, t in zip(keys, request.tasks, strict=True) if known[k] is None]
-        fresh: dict[str, Scored] = {}
-        if self._replay is not None and not request.keep_rollouts:
-            fresh = await self._replayed(request, todo)
-            todo = [(key, task) for key, task in todo if key not in fresh]
-        fresh |= await self._live(request, todo)
+        replayed = {} if request.keep_rollouts else await self._replayed(request, todo)
+        fresh = {key: one for key, one in replayed.items() if one.score.unsupported == 0}
+        live = await self._live(request, [(key, task) for key, task in todo if key not in fresh])
+        for key, one in live.items():
+            lost = replayed[key].score.unsupported if key in replayed else 0.0
+            fresh[key] = one._replace(score=one.score.model_copy(update={"unsupported": lost}))
         self._journal.write_scores(self._namespace, [(key, one.score) for key, one in fresh.items()])
         scored = [fresh[k] if k in fresh else Scored(_known(known[k])) for k in keys]
         self._bill(keys, scored)
@@ -138,13 +139,17 @@ class Evaluator:
         return score_key(name, task.digest, request.seed, self.split, self.setup.revision)
 
     async def _replayed(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Scored]:
-        assert self._replay is not None
+        """What the corpus says of each task it holds, with the unsupported share that decides if that may count."""
         found: dict[str, Scored] = {}
+        if self._replay is None:
+            return found
         controller = self.setup.parts(request.candidate).controller
         for key, task in todo:
             value = await self._replay.value(controller, task)
-            if value is not None and value.supported:
-                found[key] = Scored(self._score(request, task, value.values, source="replay", used=value.used))
+            if value is not None:
+                score = self._score(request, task, value.values, source="replay", used=value.used)
+                lost = 0.0 if value.supported else min(1.0, value.unsupported)
+                found[key] = Scored(score.model_copy(update={"unsupported": lost}))
         return found
 
     async def _live(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Scored]:

@@ -75,6 +75,10 @@ class Adapter:
             self.error = self.error or error
             raise
 
+    def batch_evaluate(self, items: list[tuple[dict[str, str], list[Example]]]) -> list[EvaluationBatch[Any, Any]]:
+        """Several (candidate, batch) pairs; traces for minibatches only, because traces cannot be replayed."""
+        return [self.evaluate(batch, candidate, batch[0].part == "train") for candidate, batch in items]
+
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: EvaluationBatch[Any, Any], components_to_update: list[str]
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:

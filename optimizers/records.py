@@ -20,7 +20,7 @@ class TaskScore(Record):
     "scaled, by objective"
     source: Literal["live", "replay"]
     unsupported: Probability = 0.0
-    "share of what the candidate would do that the corpus does not hold; live scores have none"
+    "share of what the candidate would do that the task's recorded tree does not hold; such a score is live"
     episode_id: str | None = None
     failure: Failure | None = None
     spent: Amounts = Amounts()

@@ -60,9 +60,9 @@ def signature_of(policy: PolicyName) -> type[dspy.Signature]:
 
 
 def schema_digest(signature: type[dspy.Signature]) -> str:
-    """Digest of field names, types and directions: what a saved state must match to be loaded."""
+    """Digest of name, field names, types and directions: what a saved state must match to be loaded."""
     fields = [
         (name, str(field.annotation), str((field.json_schema_extra or {}).get("__dspy_field_type")))
         for name, field in signature.model_fields.items()
     ]
-    return digest_of(fields)
+    return digest_of(signature.__name__, fields)

@@ -128,7 +128,7 @@ class Steer(Record):
 
     kind: SteerKind = "none"
     action: str = "none"
-    "an action of the benchmark's table, `none`, `placebo`, `report`, or `text` for free text of a model"
+    "an action of the benchmark's table, `none`, `placebo`, `rule`, `report`, or `text` for free text of a model"
     text: str = ""
 
     @property

@@ -1,0 +1,167 @@
+"""A corpus as a folder of HF `datasets`, and back: the round trip keeps records, blobs and their order.
+
+The folder is what `datasets.load_from_disk` reads: `attempts`, `decisions` and `episodes`, each with `n` (its place among
+all records), the columns of its table and the record's whole `json`; and `blobs` with `digest` and `data`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from controllers import Corpus
+from controllers.corpus.blobs import checked
+from controllers.corpus.schema import TABLES, AnyRecord, Table
+from signatures.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+BLOBS: Final = "blobs"
+BATCH_ROWS: Final = 256
+BATCH_BLOBS: Final = 32
+"""Blobs held in memory at a time."""
+
+
+class Exportable(Protocol):
+    """What an export needs of a corpus; `SqliteCorpus` and `MemoryCorpus` have it."""
+
+    def arrivals(self, *, until: int | None = None) -> AsyncIterator[AnyRecord]:
+        """All records of all kinds in order of arrival."""
+
+    def blob_digests(self) -> AsyncIterator[str]:
+        """The digests of all blobs in order of arrival."""
+
+    async def blob(self, digest: str) -> bytes:
+        """The bytes with that digest."""
+
+
+async def export_dataset(corpus: Exportable, folder: Path) -> None:
+    """Write all of `corpus` to `folder`, which must not exist yet; it appears only when it is whole.
+
+    Raises UsageError where something is in the way, StoreError where the corpus or the disk fails.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder}: is in the way; name a folder that does not exist yet")
+    with _quiet(), _failures(f"{folder}: cannot export"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
+            scratch = Path(name)
+            await _write_tables(corpus, scratch)
+            _as_datasets(scratch).save_to_disk(scratch / "whole")
+            (scratch / "whole").rename(folder)
+
+
+async def import_dataset(folder: Path, corpus: Corpus) -> None:
+    """Append all that `export_dataset` wrote to `folder`; what `corpus` holds already is passed over.
+
+    Raises UsageError where `folder` is no such export, StoreError where it is damaged or contradicts the corpus.
+    """
+    tables = _load(folder)
+    with _failures(f"{folder}: cannot import"):
+        blobs = ((row["digest"], row["data"]) for row in _rows(tables[BLOBS], BATCH_BLOBS))
+        while batch := [checked(digest, data) for digest, data in islice(blobs, BATCH_BLOBS)]:
+            await corpus.append(blobs=batch)
+        numbered = [_numbered(table, tables[table.name]) for table in TABLES.values()]
+        merged = heapq.merge(*numbered, key=lambda pair: pair[0])
+        while records := [record for _, record in islice(merged, BATCH_ROWS)]:
+            await corpus.append(*records)
+
+
+async def _write_tables(corpus: Exportable, scratch: Path) -> None:
+    """One Arrow stream a table, written in batches, so that memory holds a batch of each."""
+    from datasets import Features, Value
+    from datasets.arrow_writer import ArrowWriter
+
+    def writer(name: str, columns: Mapping[str, str], rows: int) -> ArrowWriter:
+        features = Features({column: Value(kind) for column, kind in columns.items()})
+        opened = ArrowWriter(path=str(_arrow(scratch, name)), features=features, writer_batch_size=rows)
+        stack.callback(opened.close)
+        return opened
+
+    with ExitStack() as stack:
+        writers = {kind: writer(table.name, _columns(table), BATCH_ROWS) for kind, table in TABLES.items()}
+        n = 0
+        async for record in corpus.arrivals():
+            n += 1
+            writers[type(record)].write({"n": n, **_values(record), "json": record.model_dump_json()})
+        writers[bytes] = writer(BLOBS, {"digest": "string", "data": "large_binary"}, BATCH_BLOBS)
+        async for digest in corpus.blob_digests():
+            writers[bytes].write({"digest": digest, "data": await corpus.blob(digest)})
+        for each in writers.values():
+            each.finalize()
+
+
+def _arrow(scratch: Path, name: str) -> Path:
+    return scratch / f"{name}.arrow"
+
+
+def _columns(table: Table) -> dict[str, str]:
+    return {"n": "int64", **dict.fromkeys(("id", *table.columns), "string"), "json": "large_string"}
+
+
+def _values(record: AnyRecord) -> dict[str, str | None]:
+    return {name: getattr(record, name) for name in ("id", *TABLES[type(record)].columns)}
+
+
+def _as_datasets(scratch: Path) -> DatasetDict:
+    from datasets import Dataset, DatasetDict
+
+    names = (*(table.name for table in TABLES.values()), BLOBS)
+    return DatasetDict({name: Dataset.from_file(str(_arrow(scratch, name))) for name in names})
+
+
+def _load(folder: Path) -> DatasetDict:
+    from datasets import DatasetDict, load_from_disk
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    try:
+        found = load_from_disk(folder)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}: is no folder of datasets: {error}") from error
+    wanted = {table.name: {*_columns(table)} for table in TABLES.values()} | {BLOBS: {"digest", "data"}}
+    if not isinstance(found, DatasetDict) or {name: {*part.column_names} for name, part in found.items()} != wanted:
+        raise UsageError(f"{folder}: is no exported corpus (wanted {', '.join(wanted)} with their columns)")
+    return found
+
+
+def _rows(dataset: Dataset, batch: int) -> Iterator[Mapping[str, object]]:
+    for columns in dataset.iter(batch_size=batch):
+        for values in zip(*columns.values(), strict=True):
+            yield dict(zip(columns, values, strict=True))
+
+
+def _numbered(table: Table, dataset: Dataset) -> Iterable[tuple[int, AnyRecord]]:
+    for row in _rows(dataset, BATCH_ROWS):
+        yield row["n"], table.parse(row["json"])
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    """pyarrow raises OSError and ValueError; Tiller's own errors pass."""
+    try:
+        yield
+    except (StoreError, UsageError):
+        raise
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{what}: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars, unless the caller had none already."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    before = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not before:
+            enable_progress_bars()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ class MemoryCorpus:
     def __init__(self) -> None:
         self._log: list[AnyRecord] = []
         self._by_id: dict[tuple[type, str], AnyRecord] = {}
+        self._by_column: defaultdict[tuple[type, str, str | None], list[int]] = defaultdict(list)
         self._blobs: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -35,7 +37,8 @@ class MemoryCorpus:
                 stored = self._by_id.get(key) or fresh.setdefault(key, record)
                 refuse_other(stored, record)
             self._by_id |= fresh
-            self._log += fresh.values()
+            for record in fresh.values():
+                self._add(record)
             self._blobs |= {blob.digest: blob.data for blob in map(Blob.of, blobs)}
 
     async def get(self, kind: type[RecordT], id: str) -> RecordT | None:
@@ -49,8 +52,12 @@ class MemoryCorpus:
         """As `SqliteCorpus.scan`. Raises UsageError for an unknown column."""
         where = where or {}
         TABLES[kind].check_columns(where)
-        async for record in self.arrivals(until=until):
-            if isinstance(record, kind) and all(getattr(record, name) == value for name, value in where.items()):
+        last = len(self._log) if until is None else until
+        lists = [self._by_column.get((kind, *item), []) for item in (where or {"": None}).items()]
+        for index in list(min(lists, key=len)):
+            record = self._log[index]
+            wanted = all(getattr(record, name) == value for name, value in where.items())
+            if index < last and wanted and isinstance(record, kind):
                 yield record
 
     async def arrivals(self, *, until: int | None = None) -> AsyncIterator[AnyRecord]:
@@ -72,6 +79,13 @@ class MemoryCorpus:
         """As `SqliteCorpus.blob_digests`."""
         for digest in list(self._blobs):
             yield digest
+
+    def _add(self, record: AnyRecord) -> None:
+        index, kind = len(self._log), type(record)
+        self._log.append(record)
+        for name in ("id", *TABLES[kind].columns):
+            self._by_column[kind, name, getattr(record, name)].append(index)
+        self._by_column[kind, "", None].append(index)
 
     def close(self) -> None:
         """Refuse further appends."""

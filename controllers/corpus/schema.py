@@ -29,7 +29,7 @@ APPLICATION_ID: Final = 0x54494C52
 
 BUSY_TIMEOUT_S: Final = 10.0
 BUSY_TRIES: Final = 3
-CHECKPOINT_PAGES: Final = 4000
+CHECKPOINT_PAGES: Final = 8000
 """The log is folded into the database every 16 MB: more would make the commit that does it too slow."""
 
 CACHE_KIB: Final = 65536

@@ -24,7 +24,7 @@ from experiments.events import (
     SearchFinished,
     SearchStarted,
 )
-from experiments.tracking import Store, newest_experiment
+from experiments.tracking import Store, connect, newest_experiment
 from signatures.digest import digest_of
 from signatures.records import CheckerResult, TraceEvent
 
@@ -184,6 +184,42 @@ def root(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name, raising=False)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     return tmp_path
+
+
+Contents = dict[str, dict[str, object]]
+
+
+@pytest.fixture
+def contents() -> Callable[[Store], Contents]:
+    """All that a store holds of Tiller's runs, by run and name, without ids. A duplicate is an error."""
+
+    def read(store: Store) -> Contents:
+        client = connect(store)
+        found: Contents = {}
+        experiments = client.search_experiments(filter_string="name LIKE 'tiller/%'")
+        ids = [experiment.experiment_id for experiment in experiments]
+        runs = client.search_runs(ids)
+        names = {run.info.run_id: f"{run.data.tags['tiller.run']}/{run.data.tags['tiller.name']}" for run in runs}
+        for run in runs:
+            name = names[run.info.run_id]
+            assert name not in found
+            history = [m for key in run.data.metrics for m in client.get_metric_history(run.info.run_id, key)]
+            tags = dict(run.data.tags)
+            tags["mlflow.parentRunId"] = names.get(tags.get("mlflow.parentRunId", ""), "")
+            found[name] = {
+                "status": run.info.status,
+                "times": (run.info.start_time, run.info.end_time),
+                "tags": tags,
+                "params": run.data.params,
+                "metrics": sorted((m.key, m.step, m.timestamp, m.value) for m in history),
+                "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id)),
+            }
+        traces = client.search_traces(locations=ids)
+        found["traces"] = {trace.info.tags["tiller.episode"]: trace.info.tags["tiller.name"] for trace in traces}
+        assert len(found["traces"]) == len(traces)
+        return found
+
+    return read
 
 
 @pytest.fixture

@@ -1,0 +1,129 @@
+"""The mirror: complete with the server up; with it down, hung or killed, the search does not notice."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.dashboard_run import served
+from experiments.events import FILE, read_events
+from experiments.mirror import Mirror, replay
+from experiments.tracking import Store, store_of
+
+Read = Callable[[Store], dict[str, dict[str, object]]]
+EVENTS = 29
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own settings for MLflow's HTTP calls: give up at once."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 20
+    while any(thread.name == "tiller-mirror" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_all_events_arrive_and_a_replay_changes_nothing(root: Path, tell, contents: Read) -> None:
+    folder = root / "gepa-7"
+    mirror = Mirror(folder)
+    tell(folder, listen=mirror.send)
+    assert mirror.close() == f"MLflow: {EVENTS} of {EVENTS} events mirrored"
+    live = contents(store_of(root))
+    assert len(live) == 1 + 13 + 1
+    for _ in range(2):
+        assert replay(read_events(folder / FILE), folder) == EVENTS
+        assert contents(store_of(root)) == live
+
+
+def test_a_resumed_run_goes_on_in_the_same_runs(root: Path, tell, contents: Read) -> None:
+    folder = root / "gepa-7"
+    for until in (12, None):
+        mirror = Mirror(folder)
+        tell(folder, listen=mirror.send, until=until)
+        mirror.close()
+    resumed = contents(store_of(root))
+    whole = tell(root / "other" / "gepa-7")
+    replay(read_events(whole / FILE), whole, store=(other := Store(f"sqlite:///{root / 'other.db'}", root / "other")))
+    timeless = [{name: {**run, "times": 0, "metrics": 0} for name, run in found.items()} for found in (resumed, contents(other))]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_server_that_is_down_costs_the_search_nothing(
+    root: Path, tell, contents: Read, free_port: int, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, control = root / "gepa-7", tell(root / "control" / "gepa-7")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
+    mirror = Mirror(folder)
+    tell(folder, listen=mirror.send)
+    status = mirror.close()
+    assert status.startswith("MLflow: stopped after event 0 (MLflow: ")
+    assert "Connection refused" in status or "Max retries" in status
+    assert status.endswith(f"; run `python -m experiments.sync_run {folder}` to finish")
+    bodies = [[event.body for event in read_events(run / FILE)] for run in (folder, control)]
+    assert bodies[0] == bodies[1]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    replay(read_events(folder / FILE), folder)
+    assert contents(store_of(root))["gepa-7/gepa s7"]["status"] == "FINISHED"
+
+
+def test_a_server_that_never_answers_does_not_hold_the_end(
+    root: Path, tell, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        folder = root / "gepa-7"
+        mirror = Mirror(folder)
+        tell(folder, listen=mirror.send)
+        status = mirror.close(timeout_s=0.3)
+    assert "stopped after event 0 (still busy after 0.3 s); run `python -m experiments.sync_run" in status
+
+
+def test_a_server_killed_half_way_is_made_up_for(
+    root: Path, tell, contents: Read, free_port: int, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = store_of(root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = root / "gepa-7"
+    reached, killed = threading.Event(), threading.Event()
+
+    def send(event) -> None:
+        if event.seq == 15:
+            reached.set()
+            assert killed.wait(30)
+        mirror.send(event)
+
+    with served(local, root, free_port) as server:
+        mirror = Mirror(folder)
+        teller = threading.Thread(target=tell, args=(folder,), kwargs={"listen": send})
+        teller.start()
+        assert reached.wait(30)
+        while mirror.mirrored < 10:
+            time.sleep(0.01)
+        os.killpg(server.process.pid, 9)
+        server.process.wait(10)
+    killed.set()
+    teller.join(30)
+    status = mirror.close()
+    assert 10 <= int(status.removeprefix("MLflow: stopped after event ").split()[0]) < EVENTS
+    with served(local, root, free_port):
+        for _ in range(2):
+            assert replay(read_events(folder / FILE), folder) == EVENTS
+            found = contents(store_of(root))
+    assert len(found) == 1 + 13 + 1
+    assert {run["status"] for name, run in found.items() if name != "traces"} == {"FINISHED"}
+    assert len([m for m in found["gepa-7/gepa s7"]["metrics"] if m[0] == "search/hypervolume"]) == 3
+    assert list(found["traces"].values()) == ["g03-c2"]
