@@ -26,7 +26,8 @@ PATIENCE: Final = 3
 """Tries for one event, each with MLflow's own retries below it."""
 PAUSE_S: Final = 0.5
 """Before the second try; doubled before each further one."""
-REASON_CHARS: Final = 160
+REASON_CHARS: Final = 70
+"""Of a long reason: this much of its beginning, and twice as much of its end, where the cause is."""
 
 
 def replay(events: Iterable[Event], run_folder: Path, *, store: Store | None = None) -> int:
@@ -157,5 +158,6 @@ class Mirror:
 
     def _stop(self, reason: str) -> None:
         line = " ".join(reason.split())
-        self._reason = line if len(line) <= REASON_CHARS else line[:REASON_CHARS] + " ..."
+        short = len(line) <= 3 * REASON_CHARS
+        self._reason = line if short else f"{line[:REASON_CHARS]} ... {line[-2 * REASON_CHARS :]}"
         self._stopped.set()

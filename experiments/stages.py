@@ -75,24 +75,29 @@ def evaluator_of(
     )
 
 
-async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> TreeReplay:
-    """Record, or recall, a tree for each train task and some val tasks, and judge every attempt in them."""
+async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[TreeReplay, list[tuple[Task, str]]]:
+    """Record, or recall, a tree for each train task and some val tasks, and judge every attempt in them.
+
+    The replay comes with one output per task, for judging a second time.
+    """
     plan, evaluator = plan_of(config, wired.actions), evaluator_of(wired, split="search", namespace="record")
     parts = wired.setup.parts(seed_candidate())
     wide = Grant(plan.most_attempts, config.turns, wired.actions)
 
-    async def one(task: Task) -> tuple[str, Tree]:
+    async def one(task: Task) -> tuple[Task, Tree, str | None]:
         spec = wired.setup.spec(
             task, seed_candidate(), condition="collect", split="search", seed=seed_of("collect"), grant=wide
         ).model_copy(update={"granted": Amounts()})
         episode, history, outputs = await collect(spec, parts, plan)
         verdicts = await evaluator.verdicts(task, episode, outputs)
         step()
-        return task.digest, Tree(history, verdicts)
+        return task, Tree(history, verdicts), next(iter(outputs.values()), None)
 
     tasks = (*wired.splits.train, *wired.splits.val[: config.recorded_val])
-    trees = dict(await wired.setup.executor.map(one, tasks))
-    return TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
+    grown = await wired.setup.executor.map(one, tasks)
+    trees = {task.digest: tree for task, tree, _ in grown}
+    replay = TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
+    return replay, [(task, output) for task, _, output in grown if output is not None]
 
 
 def space_from(replay: TreeReplay, tasks: Sequence[Task], actions: Sequence[str], attempts: int) -> Space:
@@ -117,11 +122,14 @@ def start_of(wired: Wired) -> Candidate:
     return Candidate(components={name: lm_component(name, wired.lm) for name in NAMES})
 
 
-def arms_of(config: GepaConfig, wired: Wired) -> tuple[Arm, ...]:
-    """The control arms of this benchmark: refine@k with a rule-chosen directive, and with a model's analysis."""
-    directives = bool(wired.benchmark.directives)
-    refines = ["rule" if directives else "report", *(["text"] if wired.lm is not None else [])]
-    if "untried" in wired.actions:
+def arms_of(config: GepaConfig, actions: Sequence[str]) -> tuple[Arm, ...]:
+    """The control arms: refine@k with a rule-chosen directive, with `untried` where there is one, with a model's text.
+
+    A benchmark without directives has no placebo, and its f(trace) is the compressed report.
+    """
+    directives = len(actions) > 1
+    refines = ["rule" if directives else "report", *(["text"] if config.lm is not None else [])]
+    if "untried" in actions:
         refines.insert(0, "untried")
     return control_arms(config.attempts, config.turns, refines, placebo=directives)
 

@@ -46,6 +46,8 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        # It prints a link at the end of each run, into the middle of what a command prints.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
 )
 """Set before mlflow is imported, where the user has not set them."""

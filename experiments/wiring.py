@@ -54,11 +54,10 @@ class Wired:
 
 
 @contextmanager
-def wired(config: GepaConfig, run_folder: Path) -> Iterator[Wired]:
+def wired(config: GepaConfig, run_folder: Path, *, lm: dspy.LM | None = None) -> Iterator[Wired]:
     """Open everything a run needs, and close it. Raises UsageError and StoreError before anything is spent."""
     benchmark = load_benchmark(config.benchmark, config.options)
-    lm = None
-    if config.lm is not None:
+    if lm is None and config.lm is not None:
         from controllers.lm import make_lm
 
         lm = make_lm(config.lm, {"api_base": config.api_base} if config.api_base else None)

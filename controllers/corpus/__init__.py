@@ -6,7 +6,8 @@ and from a folder of HF `datasets`.
 
 from __future__ import annotations
 
+from controllers.corpus.dataset import export_dataset, import_dataset
 from controllers.corpus.journal import SqliteCorpus
 from controllers.corpus.memory import MemoryCorpus
 
-__all__ = ["MemoryCorpus", "SqliteCorpus"]
+__all__ = ["MemoryCorpus", "SqliteCorpus", "export_dataset", "import_dataset"]

@@ -1,14 +1,14 @@
 """A corpus as a folder of HF `datasets`, and back: the round trip keeps records, blobs and their order.
 
-The folder is what `datasets.load_from_disk` reads: `attempts`, `decisions` and `episodes`, each with `n` (its place among
-all records), the columns of its table and the record's whole `json`; and `blobs` with `digest` and `data`.
+The folder is what `datasets.load_from_disk` reads: `attempts`, `decisions` and `episodes`, each with `n` (its place
+among all records), the columns of its table and the record's whole `json`; and `blobs` with `digest` and `data`.
 """
 
 from __future__ import annotations
 
 import heapq
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 BLOBS: Final = "blobs"
+WHOLE: Final = "whole"
 BATCH_ROWS: Final = 256
 BATCH_BLOBS: Final = 32
 """Blobs held in memory at a time."""
@@ -46,15 +47,9 @@ async def export_dataset(corpus: Exportable, folder: Path) -> None:
 
     Raises UsageError where something is in the way, StoreError where the corpus or the disk fails.
     """
-    if folder.exists():
-        raise UsageError(f"{folder}: is in the way; name a folder that does not exist yet")
-    with _quiet(), _failures(f"{folder}: cannot export"):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
-            scratch = Path(name)
-            await _write_tables(corpus, scratch)
-            _as_datasets(scratch).save_to_disk(scratch / "whole")
-            (scratch / "whole").rename(folder)
+    with _quiet(), _failures(f"{folder}: cannot export"), _appearing(folder) as scratch:
+        await _write_tables(corpus, scratch)
+        _as_datasets(scratch).save_to_disk(scratch / WHOLE)
 
 
 async def import_dataset(folder: Path, corpus: Corpus) -> None:
@@ -64,7 +59,7 @@ async def import_dataset(folder: Path, corpus: Corpus) -> None:
     """
     tables = _load(folder)
     with _failures(f"{folder}: cannot import"):
-        blobs = ((row["digest"], row["data"]) for row in _rows(tables[BLOBS], BATCH_BLOBS))
+        blobs = _blobs(tables[BLOBS])
         while batch := [checked(digest, data) for digest, data in islice(blobs, BATCH_BLOBS)]:
             await corpus.append(blobs=batch)
         numbered = [_numbered(table, tables[table.name]) for table in TABLES.values()]
@@ -131,15 +126,26 @@ def _load(folder: Path) -> DatasetDict:
     return found
 
 
-def _rows(dataset: Dataset, batch: int) -> Iterator[Mapping[str, object]]:
-    for columns in dataset.iter(batch_size=batch):
-        for values in zip(*columns.values(), strict=True):
-            yield dict(zip(columns, values, strict=True))
+def _blobs(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
+    for rows in dataset.iter(batch_size=BATCH_BLOBS):
+        yield from zip(rows["digest"], rows["data"], strict=True)
 
 
-def _numbered(table: Table, dataset: Dataset) -> Iterable[tuple[int, AnyRecord]]:
-    for row in _rows(dataset, BATCH_ROWS):
-        yield row["n"], table.parse(row["json"])
+def _numbered(table: Table, dataset: Dataset) -> Iterator[tuple[int, AnyRecord]]:
+    for rows in dataset.iter(batch_size=BATCH_ROWS):
+        for n, json in zip(rows["n"], rows["json"], strict=True):
+            yield n, table.parse(json)
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A scratch folder; what is put there under the name WHOLE becomes `folder` at the end. Raises UsageError."""
+    if folder.exists():
+        raise UsageError(f"{folder}: is in the way; name a folder that does not exist yet")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
+        yield Path(name)
+        (Path(name) / WHOLE).rename(folder)
 
 
 @contextmanager
@@ -147,7 +153,7 @@ def _failures(what: str) -> Iterator[None]:
     """pyarrow raises OSError and ValueError; Tiller's own errors pass."""
     try:
         yield
-    except (StoreError, UsageError):
+    except UsageError:
         raise
     except (OSError, ValueError) as error:
         raise StoreError(f"{what}: {error}") from error

@@ -53,11 +53,11 @@ class MemoryCorpus:
         where = where or {}
         TABLES[kind].check_columns(where)
         last = len(self._log) if until is None else until
-        lists = [self._by_column.get((kind, *item), []) for item in (where or {"": None}).items()]
-        for index in list(min(lists, key=len)):
-            record = self._log[index]
-            wanted = all(getattr(record, name) == value for name, value in where.items())
-            if index < last and wanted and isinstance(record, kind):
+        wanted = where or {"": ""}
+        lists = [self._by_column.get((kind, name, value), []) for name, value in wanted.items()]
+        shortest = min(lists, key=len)
+        for record in [self._log[index] for index in shortest if index < last]:
+            if isinstance(record, kind) and all(getattr(record, name) == value for name, value in where.items()):
                 yield record
 
     async def arrivals(self, *, until: int | None = None) -> AsyncIterator[AnyRecord]:
@@ -85,7 +85,7 @@ class MemoryCorpus:
         self._log.append(record)
         for name in ("id", *TABLES[kind].columns):
             self._by_column[kind, name, getattr(record, name)].append(index)
-        self._by_column[kind, "", None].append(index)
+        self._by_column[kind, "", ""].append(index)
 
     def close(self) -> None:
         """Refuse further appends."""

@@ -1,4 +1,4 @@
-"""The telecom vocabulary: layers of phone and account, the tools that look at or change them, and what they cost.
+"""The telecom vocabulary: layers of phone and account, and the tools that look at or change them.
 
 It says where a fault could be, never where one is: it is the same for every task.
 """
@@ -111,21 +111,6 @@ ACCOUNT_CHANGES: Final = frozenset(
     )
 )
 SYMPTOM_TESTS: Final = ("can_send_mms", "run_speed_test", "check_status_bar")
-
-PRICE_LOOK: Final = 1.0
-PRICE_PHONE_CHANGE: Final = 2.0
-PRICE_ACCOUNT_CHANGE: Final = 10.0
-PRICE_HAND_OVER: Final = 25.0
-"""The price table, in units of one look. A customer's account costs more to change than a phone, a human most."""
-
-
-def price(tool: str) -> float:
-    """What one call of `tool` costs; an unknown tool costs a look."""
-    if tool == "transfer_to_human_agents":
-        return PRICE_HAND_OVER
-    if tool in ACCOUNT_CHANGES:
-        return PRICE_ACCOUNT_CHANGE
-    return PRICE_PHONE_CHANGE if tool in TOUCHES else PRICE_LOOK
 
 
 def layers_in(text: str) -> frozenset[str]:

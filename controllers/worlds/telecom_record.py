@@ -113,6 +113,8 @@ def repeated(trace: Sequence[TraceEvent]) -> int:
     """Calls made before in the trace with the same arguments and nothing changed since."""
     count, known = 0, set[tuple[str, str]]()
     for event in trace:
+        if event.kind != "tool":
+            continue
         if had_effect(event):
             known.clear()
         elif (call := (event.name, event.arguments)) in known:

@@ -17,6 +17,7 @@ from controllers import Checker, Worker
 from controllers.checkers.telecom import TelecomChecker
 from controllers.history import Seen
 from controllers.loading import load_worker
+from controllers.workers.chat import ChatConfig, ChatWorker
 from controllers.workers.telecom import TelecomWorker
 from controllers.worlds import telecom_record
 from controllers.worlds.telecom import StateCall, TelecomWorld, quiet_tau2
@@ -58,6 +59,13 @@ _LAYER_OF: Final = {
     "overdue_bill_suspension": "bill",
 }
 """tau2's 19 fault atoms -> the twelve layers."""
+SYSTEM: Final = """You are a phone company's support technician. A ticket is given to you; you solve it alone, with \
+tools for the customer's phone and account, one call at a time. The trouble can have several causes.
+Policy: enable roaming at no cost for a customer abroad. Refuel data only when it is used up, 2 GB at most. Pay an \
+overdue bill only if the ticket gives permission: request the payment, then make it. Resume a suspended line only when \
+nothing is overdue and the contract has not ended. Reboot the phone after you resumed a line or reset its APN. Change \
+nothing else. Answer when the ticket's own test passes, or when nothing is left to try."""
+"""What a chat model is told: tau2's policy for working without a user, in brief."""
 ATTEMPTS: Final = 3
 """Attempts of an episode that the objectives' scales are made for."""
 _PROBED: Final = 3
@@ -136,10 +144,14 @@ class TelecomBenchmark:
         return TelecomWorld({case.task.digest: case.starts for case in self._cases})
 
     def worker(self, name: str | None, lm: str | None) -> Worker:
-        """The technician, or a chat model on the same tools, or the worker of that name. Raises UsageError."""
+        """The technician, `chat` (the model `lm` on the same tools), or the worker of that name. Raises UsageError."""
+        config = self.config
+        if name == "chat":
+            if lm is None:
+                raise UsageError("worker chat needs a model: name one")
+            return ChatWorker(lm, world=self.world, config=ChatConfig(system=SYSTEM, turns_limit=config.turns))
         if name not in (None, BENCHMARK):
             return load_worker(name)
-        config = self.config
         return TelecomWorker(self.world, noise=config.noise, compliance=config.compliance, turns=config.turns)
 
     def checkers(self) -> tuple[Checker, ...]:

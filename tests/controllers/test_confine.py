@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -51,9 +52,11 @@ def test_no_capability_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_another_user_in_every_way(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    plan = {"uid": 23456, "argv": ["/usr/bin/id"]}
-    assert run(tmp_path, "", **plan).stdout == "uid=23456 gid=23456 groups=23456\n"
+    with TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o777)
+        done = run(tmp_path, "", uid=23456, argv=["/usr/bin/id"], scratch=scratch)
+        assert Path(scratch, "a/b.txt").stat().st_uid == 23456
+    assert done.stdout == "uid=23456 gid=23456 groups=23456\n"
 
 
 @pytest.mark.skipif(not works("unshare"), reason="namespaces are not allowed here")

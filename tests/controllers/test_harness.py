@@ -62,5 +62,5 @@ def test_what_ended_before_a_crash_is_reported(tmp_path: Path) -> None:
 
 def test_prints_of_the_code_are_no_reports(tmp_path: Path) -> None:
     line = json.dumps({"name": "test_x", "passed": True, "message": ""})
-    tests = f"def test_x():\n    print('word {line}')\n    assert 0, 'no'".replace("word {", "word {")
+    tests = f"def test_x():\n    print('word {line}')\n    assert 0, 'no'"
     assert reports(tmp_path, tests) == {"test_x": (False, "AssertionError: no")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from experiments.dashboard_run import served
-from experiments.events import FILE, read_events
+from experiments.events import FILE, Event, read_events
 from experiments.mirror import Mirror, replay
 from experiments.tracking import Store, store_of
 
@@ -57,8 +58,11 @@ def test_a_resumed_run_goes_on_in_the_same_runs(root: Path, tell, contents: Read
     resumed = contents(store_of(root))
     whole = tell(root / "other" / "gepa-7")
     replay(read_events(whole / FILE), whole, store=(other := Store(f"sqlite:///{root / 'other.db'}", root / "other")))
-    timeless = [{name: {**run, "times": 0, "metrics": 0} for name, run in found.items()} for found in (resumed, contents(other))]
-    assert timeless[0] == timeless[1]
+
+    def timeless(found: dict[str, dict[str, object]]) -> dict[str, object]:
+        return {name: {**run, "times": 0, "metrics": 0} for name, run in found.items()}
+
+    assert timeless(resumed) == timeless(contents(other))
 
 
 def test_a_server_that_is_down_costs_the_search_nothing(
@@ -92,38 +96,49 @@ def test_a_server_that_never_answers_does_not_hold_the_end(
 
 
 def test_a_server_killed_half_way_is_made_up_for(
-    root: Path, tell, contents: Read, free_port: int, hasty: None, monkeypatch: pytest.MonkeyPatch
+    root: Path,
+    tell,
+    contents: Read,
+    free_port: int,
+    hasty: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     local = store_of(root)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    folder = root / "gepa-7"
-    reached, killed = threading.Event(), threading.Event()
-
-    def send(event) -> None:
-        if event.seq == 15:
-            reached.set()
-            assert killed.wait(30)
-        mirror.send(event)
-
+    earlier = tell(root / "gepa-6", seed=6)
+    replay(read_events(earlier / FILE), earlier)
+    folder, reached, killed = root / "gepa-7", threading.Event(), threading.Event()
     with served(local, root, free_port) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         mirror = Mirror(folder)
+
+        def send(event: Event) -> None:
+            if event.seq == 15:
+                reached.set()
+                assert killed.wait(60)
+            mirror.send(event)
+
         teller = threading.Thread(target=tell, args=(folder,), kwargs={"listen": send})
         teller.start()
-        assert reached.wait(30)
+        assert reached.wait(60)
         while mirror.mirrored < 10:
             time.sleep(0.01)
-        os.killpg(server.process.pid, 9)
+        os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait(10)
-    killed.set()
-    teller.join(30)
-    status = mirror.close()
+        killed.set()
+        teller.join(60)
+        status = mirror.close()
     assert 10 <= int(status.removeprefix("MLflow: stopped after event ").split()[0]) < EVENTS
-    with served(local, root, free_port):
-        for _ in range(2):
-            assert replay(read_events(folder / FILE), folder) == EVENTS
-            found = contents(store_of(root))
-    assert len(found) == 1 + 13 + 1
-    assert {run["status"] for name, run in found.items() if name != "traces"} == {"FINISHED"}
-    assert len([m for m in found["gepa-7/gepa s7"]["metrics"] if m[0] == "search/hypervolume"]) == 3
-    assert list(found["traces"].values()) == ["g03-c2"]
+    assert capfd.readouterr().out == ""
+    half = contents(local)
+    assert half["gepa-7/gepa s7"]["status"] == "RUNNING"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for _ in range(2):
+        assert replay(read_events(folder / FILE), folder) == EVENTS
+    whole = contents(local)
+    assert len(whole) == 2 * (1 + 13) + 1
+    assert {run["status"] for name, run in whole.items() if name != "traces"} == {"FINISHED"}
+    volumes = [step for key, step, *_ in whole["gepa-7/gepa s7"]["metrics"] if key == "search/hypervolume"]
+    assert volumes == [1, 2, 3]
+    assert list(whole["traces"].values()) == ["g03-c2"] * 2

@@ -163,6 +163,20 @@ def test_every_relative_link_resolves(page: str) -> None:
     assert list(broken_links(ROOT / page)) == []
 
 
+@pytest.mark.parametrize("page", LINKING)
+def test_every_file_that_is_named_exists(page: str) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`((?:[a-z]+/)+[\w.]*\.(?:py|md|toml))`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_every_command_that_is_named_exists(page: str) -> None:
+    named = re.findall(r"experiments[./](\w+_run)\b|`(\w+_run)`", (ROOT / page).read_text(encoding="utf-8"))
+    modules = {one or other for one, other in named}
+    assert [name for name in sorted(modules) if not (ROOT / "experiments" / f"{name}.py").exists()] == []
+
+
 def test_every_file_of_the_readmes_tree_exists_and_no_package_is_left_out(packages: tuple[str, ...]) -> None:
     entries = list(tree_entries((ROOT / "README.md").read_text(encoding="utf-8")))
     assert {f"{package}/" for package in packages} <= set(entries)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers import Worker
+from controllers.checkers.telecom import harms
 from controllers.workers.telecom import TelecomWorker
 from controllers.worlds.telecom import StateCall, TelecomWorld
-from controllers.worlds.telecom_conduct import harms
 from controllers.worlds.telecom_record import had_effect
 from signatures.errors import UsageError
 from signatures.records import AttemptContext, AttemptResult, Steer, Task
@@ -71,7 +71,7 @@ async def test_without_noise_it_repairs_every_layer_and_changes_nothing_else(wor
     for seed in range(3):
         result = await worker.attempt(task(layer), context(seed, turns=40), None)
         assert world.symptom(task(layer).prompt, result.output).gone
-        assert not any(harms(task(layer), result.trace).values())
+        assert not any(harms(task(layer), result).values())
         assert sum(had_effect(event) for event in result.trace) <= 4
         assert result.cost.turns == len(result.trace) < 40
 

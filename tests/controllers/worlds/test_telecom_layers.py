@@ -15,7 +15,6 @@ from controllers.worlds.telecom_layers import (
     labels,
     layer_shown,
     layers_in,
-    price,
     symptom_gone,
     symptom_test,
 )
@@ -71,12 +70,6 @@ def test_every_tool_named_exists_and_is_looked_at_or_changed() -> None:
     assert not set(SHOWS) & set(TOUCHES) and set(TOUCHES) >= ACCOUNT_CHANGES
     shown = {layer_shown(name) for names in SHOWS.values() for name in names}
     assert shown == set(LAYER_NAMES) == set(TOUCHES.values())
-
-
-def test_the_account_costs_more_than_the_phone_and_a_human_most() -> None:
-    order = ["check_sim_status", "toggle_data", "refuel_data", "transfer_to_human_agents"]
-    prices = [price(tool) for tool in order]
-    assert prices == sorted(set(prices))
 
 
 @pytest.mark.parametrize(

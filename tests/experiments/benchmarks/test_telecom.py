@@ -11,8 +11,10 @@ import pytest
 
 from controllers.history import Seen
 from controllers.observe import observe
+from controllers.scripted_engine import scripted_lm
+from controllers.workers.chat import ChatConfig, ChatWorker
 from experiments import Benchmark
-from experiments.benchmarks.telecom import TelecomBenchmark, TelecomConfig
+from experiments.benchmarks.telecom import SYSTEM, TelecomBenchmark, TelecomConfig
 from experiments.config import merge
 from judges.probes import run_probes
 from signatures.errors import UsageError
@@ -191,6 +193,31 @@ def test_other_workers_are_found_by_name(bench: TelecomBenchmark) -> None:
     assert bench.worker("scripted", None).fingerprint.name == "scripted"
     with pytest.raises(UsageError, match="telecon"):
         bench.worker("telecon", None)
+
+
+def test_a_chat_worker_needs_a_model(bench: TelecomBenchmark) -> None:
+    with pytest.raises(UsageError, match="needs a model"):
+        bench.worker("chat", None)
+
+
+async def test_a_chat_model_plays_the_same_tasks(bench: TelecomBenchmark) -> None:
+    """It repeats what a careful technician did; what it is shown names neither the task nor its faults."""
+    task = bench.tasks("search")[0]
+    careful = TelecomBenchmark(TelecomConfig(noise=0.0)).worker(None, None)
+    done = await careful.attempt(task, context(turns=60), None)
+    said = [json.dumps({"tool": e.name, "arguments": json.loads(e.arguments)}) for e in done.trace]
+    replies = iter([*said, json.dumps({"answer": "It works again."})])
+    lm, engine = scripted_lm(lambda prompt: next(replies))
+    worker = ChatWorker(lm, world=bench.world, config=ChatConfig(system=SYSTEM))
+    result = await worker.attempt(task, context(turns=60), None)
+    assert (result.outcome, result.output) == ("ok", done.output)
+    assert (await bench.judge().judge(task, result.output)).score == 1.0
+    checks = {c.objective: (await c.check(task, result)).value for c in bench.checkers()}
+    assert checks == {c.objective: (await c.check(task, done)).value for c in bench.checkers()}
+    history = [[Seen(attempt_of(task, r), r.trace)] for r in (result, done)]
+    assert bench.features(history[0]) == bench.features(history[1])
+    shown = "\n".join(engine.prompts)
+    assert not [word for word in ("PERSONA", "_issue", "assert_", task.digest, "unseat", "break_") if word in shown]
 
 
 def test_without_tau2_one_line_says_what_to_run() -> None:

@@ -1,0 +1,95 @@
+"""The end of a run: tables, picture, front members and traces for the log, and the sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controllers.program import controller_of
+from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated
+from experiments.families import by_family, family_table, held_out
+from experiments.figure import draw_search
+from experiments.job import Job
+from experiments.narrator import component_params, score_metrics
+from experiments.report import Row, as_json, compare, row_of, sentence, table_of
+from optimizers.records import TaskScore
+from signatures.records import Candidate
+
+Scores = tuple[TaskScore, ...]
+RANDOM = "random search"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the stages measured on dev, by name; the first member is the one that the search split chose."""
+
+    arms: Mapping[str, Scores]
+    members: Mapping[str, Scores]
+    rivals: Mapping[str, Scores]
+    controllers: Mapping[str, Candidate]
+    "of members and rivals"
+    volumes: Mapping[str, Sequence[float]]
+
+
+def tell_baseline(job: Job, name: str, candidate: Candidate, scores: Mapping[str, Scores]) -> None:
+    """One baseline event; `scores` by split."""
+    metrics: dict[str, float] = {}
+    for split, found in scores.items():
+        metrics |= score_metrics(split, found, job.wired.benchmark.objectives)
+    job.log.emit(
+        CandidateScored(
+            name=name,
+            role="baseline",
+            digest=candidate.digest,
+            tags={"tiller.candidate": candidate.digest, "tiller.decision": "baseline"},
+            params=component_params(candidate),
+            metrics=metrics,
+        )
+    )
+
+
+def tell_members(job: Job, outcome: Outcome) -> None:
+    """Dev values and front membership into the log; each member's controller into the run folder."""
+    folder = job.folder / "candidates"
+    folder.mkdir(exist_ok=True)
+    for name, scores in outcome.members.items():
+        metrics = score_metrics("dev", scores, job.wired.benchmark.objectives)
+        job.log.emit(CandidateUpdated(name=name, metrics=metrics, tags={"tiller.front": "yes"}))
+        text = controller_of(outcome.controllers[name], job.wired.lm).dumps()
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    for name, scores in outcome.rivals.items():
+        tell_baseline(job, name, outcome.controllers[name], {"dev": scores})
+
+
+def report(job: Job, outcome: Outcome) -> dict[str, Any]:
+    """Print the tables, the sentence and the paths; return them as JSON-able data."""
+    objectives, k = job.wired.benchmark.objectives, job.config.attempts
+    rows = _rows(job, outcome)
+    chosen = next(iter(outcome.members))
+    controls = [name for name in (f"random@{k}", f"placebo@{k}") if name in outcome.arms]
+    comparisons = [compare(outcome.members[chosen], outcome.arms[name], name, job.primary) for name in controls]
+    text = sentence(chosen, job.primary, comparisons, n=len(job.wired.splits.dev), front=len(outcome.members))
+    families = by_family({**outcome.arms, chosen: outcome.members[chosen]}, held_out(job.wired.benchmark), job.primary)
+    cost = objectives[-2].name if len(objectives) > 1 else job.primary
+    draw_search(job.folder / "front.png", rows, outcome.volumes, (cost, job.primary))
+    job.log.emit(ArtifactWritten.of(job.folder, "front.png"))
+    job.console.print(table_of(rows, objectives))
+    if any(families.values()):
+        job.console.print(family_table(families, job.primary))
+    job.say(text)
+    paths = {
+        "run": str(job.folder),
+        "candidates": str(job.folder / "candidates"),
+        "figure": str(job.folder / "front.png"),
+    }
+    for name, path in paths.items():
+        job.say(f"{name}: {path}")
+    named = {row: {name: one.model_dump(mode="json") for name, one in cells.items()} for row, cells in families.items()}
+    return {**as_json(rows, comparisons, text, paths), "families": named}
+
+
+def _rows(job: Job, outcome: Outcome) -> list[Row]:
+    objectives = job.wired.benchmark.objectives
+    groups = (("arm", outcome.arms), (RANDOM, outcome.rivals), ("front", outcome.members))
+    return [row_of(name, role, scores, objectives) for role, group in groups for name, scores in group.items()]
