@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, TypeAlias, cast, get_args
 
 import dspy
 
@@ -14,10 +14,12 @@ from controllers.policies.rule import RulePolicy, parse_rules
 from signatures.digest import canonical_json, digest_of
 from signatures.errors import UsageError
 from signatures.policies import schema_digest, signature_of
-from signatures.records import Candidate, PolicyName
+from signatures.records import Candidate, PolicyName, Tier
 
 NAMES: Final[tuple[PolicyName, ...]] = get_args(PolicyName)
 FORMAT: Final = "tiller-controller/1"
+Models: TypeAlias = dspy.LM | Mapping[str, dspy.LM] | None
+"""The model of all language-model policies, or several by model string, for a controller of mixed tiers."""
 
 
 class Controller(dspy.Module):
@@ -47,7 +49,7 @@ class Controller(dspy.Module):
         return json.dumps({**body, "digest": digest_of(body)}, indent=2, sort_keys=True)
 
 
-def loads(text: str, lm: dspy.LM | None = None) -> Controller:
+def loads(text: str, lm: Models = None) -> Controller:
     """The controller in `text`. Raises UsageError naming what does not match: format, digest or a signature."""
     try:
         body = json.loads(text)
@@ -64,7 +66,7 @@ def loads(text: str, lm: dspy.LM | None = None) -> Controller:
     return controller_of(Candidate(components=body["components"]), lm)
 
 
-def controller_of(candidate: Candidate, lm: dspy.LM | None = None) -> Controller:
+def controller_of(candidate: Candidate, lm: Models = None) -> Controller:
     """The controller of a candidate's components. Raises UsageError naming the component that is missing or bad."""
     if set(candidate.components) != set(NAMES):
         raise UsageError(f"a candidate has the components {', '.join(NAMES)}, not {', '.join(candidate.components)}")
@@ -72,7 +74,7 @@ def controller_of(candidate: Candidate, lm: dspy.LM | None = None) -> Controller
     return Controller(stop=stop, topology=topology, steer=steer)
 
 
-def policy_of(name: PolicyName, text: str, lm: dspy.LM | None) -> Policy:
+def policy_of(name: PolicyName, text: str, lm: Models) -> Policy:
     """The policy in a component's JSON text. Raises UsageError."""
     try:
         body = json.loads(text)
@@ -85,19 +87,22 @@ def policy_of(name: PolicyName, text: str, lm: dspy.LM | None) -> Policy:
     return _lm_policy(name, body, lm)
 
 
-def _lm_policy(name: PolicyName, body: Mapping[str, Any], lm: dspy.LM | None) -> LMPolicy:
-    if lm is None:
-        raise UsageError(f"{name}: this policy asks a model ({body.get('model')}); name one with --lm")
-    if body.get("model") != lm.model:
-        raise UsageError(f"{name}: this policy was made for {body.get('model')}, not {lm.model}")
+def _lm_policy(name: PolicyName, body: Mapping[str, Any], models: Models) -> LMPolicy:
+    wanted = body.get("model")
+    if models is None:
+        raise UsageError(f"{name}: this policy asks a model ({wanted}); name one with --lm")
+    lm = models.get(str(wanted)) if isinstance(models, Mapping) else models
+    if lm is None or wanted != lm.model:
+        given = ", ".join(models) if isinstance(models, Mapping) else models.model
+        raise UsageError(f"{name}: this policy was made for {wanted}, not {given}")
     policy = LMPolicy(name, lm, tier=body["tier"], instructions=cast(str, body["instructions"]))
     policy.predict.demos = [dspy.Example(**demo) for demo in body.get("demos", [])]
     return policy
 
 
-def lm_component(name: PolicyName, lm: dspy.LM) -> str:
+def lm_component(name: PolicyName, lm: dspy.LM, *, tier: Tier = "frontier") -> str:
     """The component of a language-model policy with its signature's own instructions."""
-    return LMPolicy(name, lm).text
+    return LMPolicy(name, lm, tier=tier).text
 
 
 def rule_component(rules: list[dict[str, Any]], otherwise: Mapping[str, float]) -> str:

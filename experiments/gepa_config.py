@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -19,6 +20,8 @@ class GepaConfig(RunConfig):
     "None: the benchmark's own"
     lm: str | None = None
     "LiteLLM model string for policies and reflection; None: rules and the mined proposer"
+    tier: Literal["frontier", "resident"] = "frontier"
+    "where the model's decisions count"
     api_base: str | None = None
     "where the model is served, if not at its provider"
     seed: int = Field(default=0, ge=0)

@@ -165,7 +165,7 @@ async def _gepa(job: Job) -> tuple[dict[str, Candidate], list[float]]:
     evaluator = evaluator_of(job.wired, split="search", namespace="gepa", replay=job.replay, budget=budget)
     narrator = Narrator(job.log.emit, job.console, evaluator, title="gepa")
     proposer = proposer_of(job.wired, job.space)
-    archive = await GepaSearch().search(_plan(job, start_of(job.wired)), evaluator, proposer, narrator)
+    archive = await GepaSearch().search(_plan(job, start_of(job.config, job.wired)), evaluator, proposer, narrator)
     found = [narrator.found_by_digest[entry.candidate] for entry in archive.front()]
     spent = evaluator.budget.spent
     money = f", {spent.tokens} tokens, {spent.usd} usd" if spent.tokens is not None else ""

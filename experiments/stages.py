@@ -115,11 +115,11 @@ def proposer_of(wired: Wired, space: Space) -> Proposer:
     return MinedProposer(space) if wired.lm is None else LMProposer(wired.lm, space)
 
 
-def start_of(wired: Wired) -> Candidate:
+def start_of(config: GepaConfig, wired: Wired) -> Candidate:
     """Where the search starts: rules, or with a model its policies under their signatures' own instructions."""
     if wired.lm is None:
         return seed_candidate()
-    return Candidate(components={name: lm_component(name, wired.lm) for name in NAMES})
+    return Candidate(components={name: lm_component(name, wired.lm, tier=config.tier) for name in NAMES})
 
 
 def arms_of(config: GepaConfig, actions: Sequence[str]) -> tuple[Arm, ...]:

@@ -6,6 +6,7 @@ the whole corpus. A body is the record's JSON, packed with zstd.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -102,12 +103,13 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
 
     Raises StoreError: no such file to read, not a corpus, another schema version, a disk that refuses.
     """
+    if readonly and not path.is_file():
+        raise StoreError(f"{path}: no such corpus")
     with store_errors(path, "open"):
         if not readonly:
             make_folder(path.parent)
-        mode = "ro" if readonly else "rwc"
         db = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode={mode}",
+            f"file:{quote(str(path.absolute()))}?{_mode(path, readonly)}",
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
@@ -158,6 +160,14 @@ def _begin(db: sqlite3.Connection) -> None:
             if not is_busy(error):
                 raise
     db.execute("BEGIN IMMEDIATE")
+
+
+def _mode(path: Path, readonly: bool) -> str:
+    """A corpus at rest on a read-only medium is declared immutable: SQLite could not make its lock file beside it."""
+    if not readonly:
+        return "mode=rwc"
+    at_rest = not path.with_name(path.name + "-wal").exists()
+    return "mode=ro&immutable=1" if at_rest and not os.access(path.parent, os.W_OK) else "mode=ro"
 
 
 def _prepare(db: sqlite3.Connection, path: Path, *, readonly: bool) -> None:

@@ -87,7 +87,7 @@ class GroupCommit:
         return batch
 
     def _store(self, batch: Sequence[_Waiting]) -> None:
-        fates: Sequence[Fate] = [StoreError(f"{self._path}: the writer broke down")] * len(batch)
+        fates: Sequence[Fate] = self._refusals("the writer broke down", batch)
         try:
             fates = self._fates([waiting.unit for waiting in batch])
         finally:  # whatever happens, no caller waits for ever
@@ -99,8 +99,10 @@ class GroupCommit:
             with store_errors(self._path, "append"):
                 return store(self._db, self._packer, units)
         except StoreError as error:
-            if len(units) == 1 or error.retryable:
-                return [error] * len(units)
+            if len(units) == 1:
+                return [error]
+            if error.retryable:  # a lock: the others would wait for it in vain as well
+                return [StoreError(str(error), retryable=True) for _ in units]
         return [fate for unit in units for fate in self._fates([unit])]
 
     def _refuse_rest(self) -> None:
@@ -108,9 +110,12 @@ class GroupCommit:
             self._ended = self._ended or "the writer broke down"
         rest = []
         while not self._queue.empty():
-            rest.append(self._queue.get())
-        waiting = [one for one in rest if one is not None]
-        _settle(waiting, [StoreError(f"{self._path}: {self._ended}")] * len(waiting))
+            if waiting := self._queue.get():
+                rest.append(waiting)
+        _settle(rest, self._refusals(self._ended, rest))
+
+    def _refusals(self, why: str, batch: Sequence[_Waiting]) -> list[StoreError]:
+        return [StoreError(f"{self._path}: {why}") for _ in batch]
 
 
 def _settle(batch: Sequence[_Waiting], fates: Sequence[Fate]) -> None:

@@ -23,7 +23,7 @@ class TestMemoryKeepsTheContract(CorpusContract):
         corpus.close()
 
 
-class Forgetful:
+class Delegating:
     """A corpus over another one; each subclass breaks one promise."""
 
     def __init__(self) -> None:
@@ -47,14 +47,14 @@ class Forgetful:
         return await self.inner.blob(digest)
 
 
-class StoresBeforeItRefuses(Forgetful):
+class StoresBeforeItRefuses(Delegating):
     async def append(self, *records: AnyRecord, blobs: Iterable[bytes] = ()) -> None:
         await self.inner.append(blobs=blobs)
         for record in records:
             await self.inner.append(record)
 
 
-class RefusesNothing(Forgetful):
+class RefusesNothing(Delegating):
     async def append(self, *records: AnyRecord, blobs: Iterable[bytes] = ()) -> None:
         try:
             await self.inner.append(*records, blobs=blobs)
@@ -62,19 +62,19 @@ class RefusesNothing(Forgetful):
             return
 
 
-class IgnoresTheMark(Forgetful):
+class IgnoresTheMark(Delegating):
     def scan(
         self, kind: type[RecordT], where: Mapping[str, str] | None = None, *, until: int | None = None
     ) -> AsyncIterator[RecordT]:
         return self.inner.scan(kind, where)
 
 
-class DropsBlobs(Forgetful):
+class DropsBlobs(Delegating):
     async def append(self, *records: AnyRecord, blobs: Iterable[bytes] = ()) -> None:
         await self.inner.append(*records)
 
 
-class RefusesRepeats(Forgetful):
+class RefusesRepeats(Delegating):
     async def append(self, *records: AnyRecord, blobs: Iterable[bytes] = ()) -> None:
         for record in records:
             if await self.inner.get(type(record), record.id):
@@ -97,7 +97,7 @@ async def broken(corpus: FrozenScans) -> set[str]:
 @pytest.mark.parametrize(
     ("liar", "caught"),
     [
-        (Forgetful, set()),
+        (Delegating, set()),
         (StoresBeforeItRefuses, {"the_same_id_with_other_content_is_refused_whole"}),
         (
             RefusesNothing,
@@ -112,7 +112,7 @@ async def broken(corpus: FrozenScans) -> set[str]:
         (RefusesRepeats, {"twice_the_same_is_once"}),
     ],
 )
-async def test_a_broken_promise_is_found(liar: type[Forgetful], caught: set[str]) -> None:
+async def test_a_broken_promise_is_found(liar: type[Delegating], caught: set[str]) -> None:
     assert await broken(liar()) == caught
 
 

@@ -148,8 +148,8 @@ def _traced(name: str) -> EpisodeTraced:
 Tell = Callable[..., Path]
 
 
-@pytest.fixture
-def tell() -> Tell:
+@pytest.fixture(scope="session")
+def story_teller() -> Tell:
     """Write a story into a run folder: all of it, or what comes before event number `until`."""
 
     def write(folder: Path, *, seed: int = 7, lift: float = 0.0, listen=None, until: int | None = None) -> Path:
@@ -164,6 +164,12 @@ def tell() -> Tell:
         return folder
 
     return write
+
+
+@pytest.fixture
+def tell(story_teller: Tell) -> Tell:
+    """The story teller under a shorter name."""
+    return story_teller
 
 
 @pytest.fixture(scope="session")
@@ -215,7 +221,8 @@ def contents() -> Callable[[Store], Contents]:
                 "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id)),
             }
         traces = client.search_traces(locations=ids)
-        found["traces"] = {trace.info.tags["tiller.episode"]: trace.info.tags["tiller.name"] for trace in traces}
+        tags_of = [trace.info.tags for trace in traces]
+        found["traces"] = {f"{t['tiller.run']}/{t['tiller.episode']}": t["tiller.name"] for t in tags_of}
         assert len(found["traces"]) == len(traces)
         return found
 
