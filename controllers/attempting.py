@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
 
 from controllers import Checker
 from controllers.boundary import boundary
-from controllers.budget import amounts_of
+from controllers.budget import Reservation, amounts_of
 from controllers.history import Seen
 from controllers.progress import Progress
 from controllers.retry import with_retries
@@ -21,6 +21,7 @@ from signatures.records import (
     AttemptContext,
     AttemptResult,
     CheckerResult,
+    Cost,
     Failure,
     Steer,
     Task,
@@ -28,15 +29,25 @@ from signatures.records import (
 )
 
 _TRACE: TypeAdapter[tuple[TraceEvent, ...]] = TypeAdapter(tuple[TraceEvent, ...])
+_NOTHING: Final = Cost()
 
 
 class Launched(NamedTuple):
-    """A finished attempt, the blobs its record names, and its output and state as text."""
+    """A finished attempt, what is held for it, the blobs its record names, and its output and state as text."""
 
     seen: Seen
+    held: Reservation
     blobs: tuple[bytes, ...] = ()
     output: str | None = None
     state: str | None = None
+
+    def settle(self) -> None:
+        """Bill what was spent; an attempt that infrastructure ended is given back."""
+        done = self.seen.attempt
+        if done.failure is None:
+            self.held.settle(amounts_of(done.cost, attempts=1))
+        else:
+            self.held.refund()
 
 
 class Checked(NamedTuple):
@@ -46,8 +57,19 @@ class Checked(NamedTuple):
     checks: tuple[CheckerResult, ...]
 
 
-async def attempt(progress: Progress, parts: Parts, parent: Seen | None, steer: Steer, *, index: int) -> Launched:
-    """Run (or recall) the attempt at position `index`. Raises BudgetExceeded before anything is spent."""
+async def attempt(
+    progress: Progress,
+    parts: Parts,
+    parent: Seen | None,
+    steer: Steer,
+    *,
+    index: int,
+    steer_cost: Cost = _NOTHING,
+) -> Launched:
+    """Run (or recall) the attempt at position `index`. Raises BudgetExceeded before anything is spent.
+
+    What it holds is settled by the caller, so that attempts launched together see one budget whatever ends first.
+    """
     spec = progress.spec
     parent_id = None if parent is None else parent.attempt.id
     seed = seed_of("attempt", spec.seed, spec.repeat, spec.task.digest, index)
@@ -56,21 +78,16 @@ async def attempt(progress: Progress, parts: Parts, parent: Seen | None, steer: 
     held = progress.budget.reserve(Amounts(attempts=1, turns=limit))
     recorded = progress.recorded_attempts.get(id)
     if recorded is not None:
-        launched = await _recall(recorded, parts)
-    else:
-        start = None if parent_id is None else progress.states.get(parent_id)
-        context = AttemptContext(attempt_id=id, steer=steer, seed=seed, repeat=spec.repeat, turns_limit=limit)
-        outcome = await _checked(progress, parts, context, start)
-        launched = _record(progress, parts, context, outcome, parent=parent, index=index)
-    done = launched.seen.attempt
-    if done.failure is None:
-        held.settle(amounts_of(done.cost, attempts=1))
-        parts.breaker.succeeded()
-    else:
-        held.refund()
-        if recorded is None:
-            parts.breaker.failed(done.failure)
-    return launched
+        return await _recall(recorded, held, parts)
+    start = None if parent_id is None else progress.states.get(parent_id)
+    context = AttemptContext(attempt_id=id, steer=steer, seed=seed, repeat=spec.repeat, turns_limit=limit)
+    outcome = await _checked(progress, parts, context, start)
+    blank = _blank(progress, parts, context, parent, index).model_copy(update={"steer_cost": steer_cost})
+    if isinstance(outcome, Failure):
+        parts.breaker.failed(outcome)
+        return Launched(Seen(blank.model_copy(update={"outcome": "infra_error", "failure": outcome}), ()), held)
+    parts.breaker.succeeded()
+    return _filled(blank, outcome, held)
 
 
 async def _checked(progress: Progress, parts: Parts, context: AttemptContext, start: str | None) -> Checked | Failure:
@@ -79,7 +96,10 @@ async def _checked(progress: Progress, parts: Parts, context: AttemptContext, st
     async def run() -> AttemptResult:
         parts.breaker.check()
         with boundary(WorkerError, f"worker {name}"):
-            return await parts.worker.attempt(task, context, start)
+            result = await parts.worker.attempt(task, context, start)
+            if not isinstance(result, AttemptResult):
+                raise TypeError(f"a worker returns an AttemptResult, not {type(result).__name__}")
+            return result
 
     result = await with_retries(run, f"worker {name}", parts.retry)
     if isinstance(result, Failure):
@@ -98,22 +118,17 @@ async def _check(checker: Checker, task: Task, result: AttemptResult, parts: Par
 
     async def run() -> CheckerResult:
         with boundary(WorkerError, where):
-            return await checker.check(task, result)
+            checked = await checker.check(task, result)
+            if not isinstance(checked, CheckerResult):
+                raise TypeError(f"a checker returns a CheckerResult, not {type(checked).__name__}")
+            return checked
 
     return await with_retries(run, where, parts.retry)
 
 
-def _record(
-    progress: Progress,
-    parts: Parts,
-    context: AttemptContext,
-    outcome: Checked | Failure,
-    *,
-    parent: Seen | None,
-    index: int,
-) -> Launched:
+def _blank(progress: Progress, parts: Parts, context: AttemptContext, parent: Seen | None, index: int) -> Attempt:
     spec = progress.spec
-    base = Attempt(
+    return Attempt(
         id=context.attempt_id,
         episode_id=progress.episode_id,
         round=progress.round,
@@ -127,12 +142,13 @@ def _record(
         steer=context.steer,
         outcome="ok",
     )
-    if isinstance(outcome, Failure):
-        return Launched(Seen(base.model_copy(update={"outcome": "infra_error", "failure": outcome}), ()))
+
+
+def _filled(blank: Attempt, outcome: Checked, held: Reservation) -> Launched:
     result = outcome.result
     trace = _TRACE.dump_json(result.trace)
     texts = {text.encode("utf-8", "surrogatepass") for text in (result.output, result.state) if text is not None}
-    filled = base.model_copy(
+    filled = blank.model_copy(
         update={
             "output_digest": digest_text(result.output),
             "state_digest": None if result.state is None else digest_text(result.state),
@@ -142,16 +158,16 @@ def _record(
             "cost": result.cost,
         }
     )
-    return Launched(Seen(filled, result.trace), (trace, *sorted(texts)), result.output, result.state)
+    return Launched(Seen(filled, result.trace), held, (trace, *sorted(texts)), result.output, result.state)
 
 
-async def _recall(recorded: Attempt, parts: Parts) -> Launched:
+async def _recall(recorded: Attempt, held: Reservation, parts: Parts) -> Launched:
     if recorded.trace_digest is None:
-        return Launched(Seen(recorded, ()))
+        return Launched(Seen(recorded, ()), held)
     trace = _TRACE.validate_json(await parts.corpus.blob(recorded.trace_digest))
     output = None if recorded.output_digest is None else await blob_text(parts, recorded.output_digest)
     state = None if recorded.state_digest is None else await blob_text(parts, recorded.state_digest)
-    return Launched(Seen(recorded, trace), (), output, state)
+    return Launched(Seen(recorded, trace), held, (), output, state)
 
 
 async def blob_text(parts: Parts, digest: str) -> str:

@@ -60,7 +60,7 @@ def classify(error: Exception, kind: type[InfraError], where: str) -> TillerErro
         return UsageError(message)
     if handling is not None:
         return ProviderError(message, retryable=handling == "retry", retry_after_s=_retry_after(error))
-    return kind(message, retryable=isinstance(error, _TRANSIENT))
+    return kind(message, retryable=isinstance(error, _TRANSIENT), retry_after_s=_retry_after(error))
 
 
 def _lm_handling(error: Exception) -> Handling | None:

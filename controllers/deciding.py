@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from controllers.arms import draw
 from controllers.history import Seen
@@ -10,9 +11,13 @@ from controllers.moves import STOP, legal_topology, move_of
 from controllers.observe import observe
 from controllers.policies import View
 from controllers.progress import Progress
+from controllers.retry import with_retries
 from controllers.spec import Parts
 from signatures.digest import digest_of, digest_text, seed_of
-from signatures.records import Amounts, Decision, PolicyName, Steer
+from signatures.errors import UsageError
+from signatures.records import Amounts, Cost, Decision, Failure, PolicyName, Steer
+
+T = TypeVar("T")
 
 
 class Turn(NamedTuple):
@@ -21,17 +26,37 @@ class Turn(NamedTuple):
     decisions: tuple[Decision, ...]
     parents: tuple[Seen | None, ...] = ()
     steer: Steer = Steer()
+    steer_cost: Cost = Cost()
+
+
+class Unanswered(Exception):  # noqa: N818
+    """A policy or a steerer could not be asked; it never leaves this module."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 async def decide(progress: Progress, parts: Parts) -> Turn:
-    """The next move. A move without an alternative is not a decision and is not recorded."""
-    history, spec = progress.history, progress.spec
-    legal = legal_topology(history, progress.attempts_left())
+    """The next move. A move without an alternative is not a decision and is not recorded.
+
+    A policy or steerer that cannot be asked is a failure of the episode, like that of an attempt.
+    """
+    legal = legal_topology(progress.history, progress.attempts_left())
     if not legal or progress.failure is not None:
         return Turn(())
+    made: list[Decision] = []
+    try:
+        return await _turn(progress, parts, legal, made)
+    except Unanswered as error:
+        progress.failure = error.failure
+        return Turn(tuple(made))
+
+
+async def _turn(progress: Progress, parts: Parts, legal: tuple[str, ...], made: list[Decision]) -> Turn:
+    history, spec = progress.history, progress.spec
     left = Amounts(attempts=progress.attempts_left(), turns=progress.turns_left())
     features = observe(history, parts.observer, granted=spec.granted, left=left)
-    made: list[Decision] = []
 
     async def drawn(policy: PolicyName, actions: tuple[str, ...]) -> str:
         if len(actions) == 1:
@@ -47,11 +72,9 @@ async def decide(progress: Progress, parts: Parts) -> Turn:
     move = move_of(await drawn("topology", legal), history)
     if move.kind == "fanout":
         return Turn(tuple(made), move.parents)
-    action = await drawn("steer", spec.steer_legal)
-    seed = seed_of("steer", spec.seed, spec.task.digest, len(history))
-    steer, cost = await parts.steers[action].steer(spec.task, history, seed)
+    steer, cost = await _steer(await drawn("steer", spec.steer_legal), progress, parts)
     progress.budget.charge(cost)
-    return Turn(tuple(made), move.parents, steer)
+    return Turn(tuple(made), move.parents, steer, cost)
 
 
 async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts) -> Decision:
@@ -61,7 +84,7 @@ async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts
     if recorded is not None:
         return recorded
     chosen = parts.controller.policies[policy]
-    answer = await chosen.decide(view)
+    answer = await _asked(lambda: chosen.decide(view), f"policy {policy}", progress, parts)
     seed = seed_of("draw", progress.episode_id, step)
     result = draw(answer.weights, view.legal, seed=seed, floor=progress.spec.floor)
     return Decision(
@@ -80,3 +103,32 @@ async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts
         shown=answer.shown,
         cost=answer.cost,
     )
+
+
+async def _steer(action: str, progress: Progress, parts: Parts) -> tuple[Steer, Cost]:
+    """The steer of the next attempt; one that was recorded is not made again, since a model would write another."""
+    history, spec = progress.history, progress.spec
+    recorded = progress.recorded_attempt(len(history))
+    if recorded is not None:
+        return recorded.steer, recorded.steer_cost
+    steerer = parts.steers.get(action)
+    if steerer is None:
+        raise UsageError(f"no steer is called {action!r}; there are {', '.join(parts.steers)}")
+    seed = seed_of("steer", spec.seed, spec.task.digest, len(history))
+    return await _asked(lambda: steerer.steer(spec.task, history, seed), f"steer {action}", progress, parts)
+
+
+async def _asked(call: Callable[[], Awaitable[T]], where: str, progress: Progress, parts: Parts) -> T:
+    """The answer of a policy or a steerer, tried as often as a worker is. Raises Unanswered and Outage."""
+    if progress.recorded_failure is not None:
+        raise Unanswered(progress.recorded_failure)
+
+    async def checked() -> T:
+        parts.breaker.check()
+        return await call()
+
+    answer = await with_retries(checked, where, parts.retry)
+    if isinstance(answer, Failure):
+        parts.breaker.failed(answer)
+        raise Unanswered(answer)
+    return answer

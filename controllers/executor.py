@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Protocol, TypeVar
+
+from signatures.errors import UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,6 +23,8 @@ class AsyncExecutor:
     """At most `concurrency` episodes at once on this event loop."""
 
     def __init__(self, concurrency: int = 32) -> None:
+        if concurrency < 1:
+            raise UsageError(f"concurrency must be at least 1, not {concurrency}")
         self.concurrency = concurrency
 
     async def map(self, run: Callable[[Item], Awaitable[Result]], items: Sequence[Item]) -> list[Result]:
@@ -31,12 +35,17 @@ class AsyncExecutor:
             async with gate:
                 return await run(item)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item)) for item in items]
-        except BaseExceptionGroup as errors:
-            raise _first(errors) from errors
-        return [task.result() for task in tasks]
+        return await together([one(item) for item in items])
+
+
+async def together(calls: Sequence[Coroutine[None, None, Result]]) -> list[Result]:
+    """All results in order of the calls; the first error raised cancels the others and comes out bare."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from errors
+    return [task.result() for task in tasks]
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -26,8 +26,11 @@ class JsonLog:
 
     def append(self, entry: dict[str, Any]) -> None:
         """Write `entry` as one line; return when it is on disk. Raises StoreError."""
+        line = canonical_json(entry).encode("utf-8", "surrogatepass") + b"\n"
+        if self._file.closed:
+            raise StoreError(f"{self.path}: cannot append: the log is closed")
         try:
-            self._file.write(canonical_json(entry).encode() + b"\n")
+            self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -50,9 +53,12 @@ class JsonLog:
 
 def read_jsonlog(path: Path) -> Iterator[dict[str, Any]]:
     """The entries of a log, oldest first; a torn last line is left out. Raises StoreError naming a bad line."""
-    if not path.exists():
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
         return
-    lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
     for number, line in enumerate(lines[:-1], 1):
         try:
             entry = json.loads(line)

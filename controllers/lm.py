@@ -47,6 +47,23 @@ async def billed(lm: dspy.LM, call: Callable[[dspy.LM], Awaitable[T]]) -> tuple[
     return value, _cost(own.history, time.perf_counter() - started)
 
 
+async def answered(
+    predict: dspy.Predict, lm: dspy.LM, inputs: Mapping[str, Any]
+) -> tuple[dspy.Prediction | None, Cost]:
+    """One call of `predict` and its cost; None for an answer that does not parse, which is not asked again."""
+    import dspy
+    from dspy.utils.exceptions import AdapterParseError
+
+    async def ask(own: dspy.LM) -> dspy.Prediction | None:
+        try:
+            with dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+                return await predict.acall(lm=own, **inputs)
+        except AdapterParseError:
+            return None
+
+    return await billed(lm, ask)
+
+
 def _cost(history: list[dict[str, Any]], wall_s: float) -> Cost:
     total = Cost(wall_s=wall_s)
     for entry in history:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from controllers.attempting import Launched, attempt
 from controllers.deciding import Turn, decide
+from controllers.executor import together
 from controllers.progress import Progress
 from controllers.selector import select
 from controllers.spec import EpisodeSpec, Parts, Rollout
@@ -16,16 +16,16 @@ async def run_episode(spec: EpisodeSpec, parts: Parts) -> Rollout:
     """Play one episode to its end and return it with all that was seen.
 
     Durable at every step: a killed episode goes on where the corpus ends. Raises Outage, StoreError and
-    UsageError; a failed attempt ends the episode as censored instead.
+    UsageError; a failed attempt or decision ends the episode as censored instead.
     """
     progress = await Progress.open(spec, parts)
     while (turn := await decide(progress, parts)).parents:
         first = len(progress.history)
         launches = [
-            attempt(progress, parts, parent, turn.steer, index=first + offset)
+            attempt(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.steer_cost)
             for offset, parent in enumerate(turn.parents)
         ]
-        await record(progress, parts, turn, await asyncio.gather(*launches))
+        await record(progress, parts, turn, await together(launches))
     chosen = None if progress.failure else select(progress.history)
     episode = progress.close(turn.decisions, None if chosen is None else chosen.attempt, parts)
     await parts.corpus.append(*turn.decisions, episode)
@@ -34,13 +34,14 @@ async def run_episode(spec: EpisodeSpec, parts: Parts) -> Rollout:
 
 
 async def record(progress: Progress, parts: Parts, turn: Turn, launched: Sequence[Launched]) -> None:
-    """Make the round durable, then let the episode see it."""
+    """Make the round durable, bill it in index order, then let the episode see it."""
     attempts = [one.seen.attempt for one in launched]
     blobs = [blob for one in launched for blob in one.blobs]
     await parts.corpus.append(*turn.decisions, *attempts, blobs=blobs)
     progress.decision_ids += [decision.id for decision in turn.decisions]
     progress.round += 1
     for one in launched:
+        one.settle()
         progress.history.append(one.seen)
         if one.output is not None:
             progress.outputs[one.seen.attempt.id] = one.output

@@ -20,6 +20,7 @@ last.<action>        whether the last attempt was given that action
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -42,7 +43,7 @@ class Observer(Protocol):
 
 
 def observe(history: Sequence[Seen], observer: Observer, *, granted: Amounts, left: Amounts) -> dict[str, float]:
-    """All features of the attempts so far. With no attempt made, only those that need none."""
+    """All features of the attempts so far; what was not measured, or is not a finite number, is left out."""
     features: dict[str, float] = {"attempts": float(len(history))}
     if left.attempts is not None:
         features["attempts_left"] = float(left.attempts)
@@ -54,7 +55,7 @@ def observe(history: Sequence[Seen], observer: Observer, *, granted: Amounts, le
     if history:
         features.update(_of_last(history))
     features.update(observer.features(history))
-    return features
+    return {name: value for name, value in features.items() if math.isfinite(value)}
 
 
 def lineage(history: Sequence[Seen], id: str) -> list[Seen]:
@@ -77,25 +78,30 @@ def correctness(attempt: Attempt) -> float:
 def _of_last(history: Sequence[Seen]) -> dict[str, float]:
     last = history[-1]
     chain = lineage(history, last.attempt.id)
-    values = [correctness(seen.attempt) for seen in chain]
-    steps = [b - a for a, b in pairwise(values)]
-    stalled = next((n for n, step in enumerate(reversed(steps)) if step > 0), len(steps))
     calls = [(event.name, event.arguments) for event in last.trace if event.kind == "tool"]
-    check = last.attempt.check("correct")
     return {
+        **_of_correct(chain),
         "depth": float(len(chain)),
-        "correct": values[-1],
-        "passed": float(check is not None and bool(check.passed)),
         "best_passed": float(any((c := s.attempt.check("correct")) is not None and c.passed for s in history)),
         "failing": float(sum(1 for c in last.attempt.checks if c.passed is False)),
-        "progress": steps[-1] if steps else 0.0,
-        "stalled": float(stalled),
         "errors": float(sum(event.failed for event in last.trace)),
         "repeats": float(len(calls) - len(set(calls))),
         "changed": float(last.attempt.state_digest != last.attempt.start_digest),
         "odd_outcome": float(last.attempt.outcome not in ("ok", "infra_error")),
         f"last.{last.attempt.steer.action}": 1.0,
     }
+
+
+def _of_correct(chain: Sequence[Seen]) -> dict[str, float]:
+    """What the checker of `correct` said along a lineage: nothing where it could not say."""
+    check = chain[-1].attempt.check("correct")
+    found = {} if check is None or check.passed is None else {"passed": float(check.passed)}
+    if check is None or check.value is None:
+        return found
+    values = [c.value for seen in chain if (c := seen.attempt.check("correct")) is not None and c.value is not None]
+    steps = [after - before for before, after in pairwise(values)]
+    stalled = next((n for n, step in enumerate(reversed(steps)) if step > 0), len(steps))
+    return {**found, "correct": check.value, "progress": steps[-1] if steps else 0.0, "stalled": float(stalled)}
 
 
 class NoObserver:

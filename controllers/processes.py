@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,6 +62,9 @@ async def run_process(
     """
     if sys.platform != "linux":
         raise UsageError("running commands needs Linux (subreaper and pidfd)")
+    # Looked up here, because execvp says "permission denied" where a folder on the path cannot be read.
+    if "/" not in argv[0] and shutil.which(argv[0], path=None if env is None else env.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, "no such command on the path", argv[0])
     report_fd, write_fd = os.pipe()
     try:
         try:

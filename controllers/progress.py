@@ -30,6 +30,7 @@ class Progress:
         self.round = 0
         self.recorded_decisions: dict[str, Decision] = {}
         self.recorded_attempts: dict[str, Attempt] = {}
+        self.recorded_failure: Failure | None = None
         self._step = 0
 
     @classmethod
@@ -40,6 +41,8 @@ class Progress:
         progress.recorded_attempts = {a.id: a async for a in parts.corpus.scan(Attempt, where)}
         if progress.recorded_attempts:
             progress.recorded_decisions = {d.id: d async for d in parts.corpus.scan(Decision, where)}
+        ended = await parts.corpus.get(Episode, progress.episode_id)
+        progress.recorded_failure = None if ended is None else ended.failure
         return progress
 
     def next_step(self) -> int:
@@ -47,14 +50,20 @@ class Progress:
         self._step += 1
         return self._step - 1
 
+    def recorded_attempt(self, index: int) -> Attempt | None:
+        """The attempt that an interrupted run had recorded at this position."""
+        return next((a for a in self.recorded_attempts.values() if a.index == index), None)
+
     def attempts_left(self) -> int:
-        """Attempts that the budget still allows: 0 when any limited resource is used up."""
+        """Attempts that the budget still allows: 0 when any limited resource is used up.
+
+        Turns that are limited while an attempt's are not go to one attempt at a time, since it may take them all.
+        """
         if self.budget.exhausted():
             return 0
         attempts, turns, each = self.budget.left("attempts"), self.turns_left(), self.spec.turns_per_attempt
-        limits = [
-            n for n in (attempts, None if turns is None or not each else math.ceil(turns / each)) if n is not None
-        ]
+        by_turns = None if turns is None else math.ceil(turns / each) if each else 1
+        limits = [n for n in (attempts, by_turns) if n is not None]
         return max(0, int(min(limits, default=UNLIMITED)))
 
     def turns_left(self) -> int | None:

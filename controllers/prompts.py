@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from pydantic import ValidationError
+
 from signatures.errors import FirewallBreach
 from signatures.records import CheckerResult, Observation, TraceEvent
 
 TEXT_CAP: Final = 600
 """Characters kept of each side of one observation's text; the record keeps it whole."""
 
+SHOWN: Final = 60
+"""Observations shown at most, the latest."""
 
-def render(observations: Sequence[Observation], *, cap: int = TEXT_CAP, last: int = 60) -> list[str]:
+
+_MARKS: Final = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("[[", "&#91;["))
+"""Delimiters of observations, and of dspy's fields: a model that quotes a worker must not write a field by it."""
+
+
+def render(observations: Sequence[Observation], *, cap: int = TEXT_CAP, last: int = SHOWN) -> list[str]:
     """The last `last` observations as delimited, length-capped lines.
 
     Raises FirewallBreach for anything that is not an `Observation` born of a trace or a checker: text of
@@ -20,15 +29,22 @@ def render(observations: Sequence[Observation], *, cap: int = TEXT_CAP, last: in
     """
     for item in observations:
         require_observation(item)
-    return [_line(item, cap) for item in observations[-last:]]
+    return [_line(item, cap) for item in observations[max(0, len(observations) - last) :]]
 
 
 def require_observation(item: object) -> None:
-    """Raises FirewallBreach unless `item` is an observation whose source is a trace event or a checker result."""
+    """Raises FirewallBreach unless `item` is an observation whose source is a trace event or a checker result.
+
+    The source is validated again: a record made without validation could carry anything in its fields.
+    """
     if type(item) is not Observation:
         raise FirewallBreach(f"only observations may be shown; this is a {type(item).__name__}")
     if type(item.source) not in (TraceEvent, CheckerResult):
         raise FirewallBreach(f"an observation of unknown origin: {type(item.source).__name__}")
+    try:
+        type(item.source).model_validate(dict(item.source))
+    except ValidationError as error:
+        raise FirewallBreach(f"an observation that was never validated: {error.errors()[0]['loc']}") from error
 
 
 def _line(item: Observation, cap: int) -> str:
@@ -44,7 +60,9 @@ def _line(item: Observation, cap: int) -> str:
 
 
 def _escape(text: str, cap: int) -> str:
-    """Angle brackets cannot close the delimiter; the middle of a long text is left out and said so."""
+    """Nothing can close the delimiter or open a field of an answer; the middle of a long text is left out."""
     if len(text) > 2 * cap:
         text = f"{text[:cap]} [... {len(text) - 2 * cap} characters left out ...] {text[-cap:]}"
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;")
+    for mark, plain in _MARKS:
+        text = text.replace(mark, plain)
+    return text

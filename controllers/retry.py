@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from signatures.errors import InfraError, Outage
 from signatures.records import Failure
@@ -19,9 +19,9 @@ class RetryPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tries: int = 3
-    base_s: float = 0.5
-    cap_s: float = 30.0
+    tries: int = Field(default=3, ge=1, le=3)
+    base_s: float = Field(default=0.5, ge=0)
+    cap_s: float = Field(default=30.0, ge=0)
 
     def wait_s(self, tried: int, asked_s: float | None) -> float:
         """Seconds to wait after `tried` failures; a provider's `Retry-After` wins, up to the cap."""
@@ -30,12 +30,17 @@ class RetryPolicy(BaseModel):
 
 
 async def with_retries(call: Callable[[], Awaitable[T]], where: str, policy: RetryPolicy) -> T | Failure:
-    """The value of `call()`, or the `Failure` after the last try. Only retryable InfraErrors are tried again."""
+    """The value of `call()`, or the `Failure` after the last try. Only retryable InfraErrors are tried again.
+
+    An Outage is no failure of this call: it is raised.
+    """
     tried = 0
     while True:
         tried += 1
         try:
             return await call()
+        except Outage:
+            raise
         except InfraError as error:
             if tried >= policy.tries or not error.retryable:
                 return Failure(error=type(error).__name__, message=str(error), where=where, tries=tried)

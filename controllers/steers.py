@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from controllers.history import Seen
-from controllers.lm import billed
+from controllers.lm import answered
 from controllers.observe import Observer
 from controllers.prompts import render
 from signatures.records import Cost, Directive, Steer, Task
@@ -91,18 +91,9 @@ class AnalystSteer:
 
     async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
         """Ask the model; an answer that cannot be parsed says nothing."""
-        from dspy.utils.exceptions import AdapterParseError
-
         observations = render([item for seen in history for item in seen.observations()])
-
-        async def ask(lm: dspy.LM) -> str:
-            try:
-                answer = await self.predict.acall(lm=lm, task=task.prompt, observations=observations)
-            except AdapterParseError:
-                return ""
-            return str(answer.steer or "")
-
-        text, cost = await billed(self.lm, ask)
+        answer, cost = await answered(self.predict, self.lm, {"task": task.prompt, "observations": observations})
+        text = "" if answer is None else str(answer.steer or "")
         return Steer(kind="analyst", action="text", text=text), cost
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from controllers import Checker, Worker
 from controllers.history import Seen
 from judges import Judge
 from signatures.records import Directive, Objective, Split, Task
+
+if TYPE_CHECKING:
+    import dspy
 
 
 class Benchmark(Protocol):
@@ -36,8 +39,8 @@ class Benchmark(Protocol):
     def families(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Task digest -> families it belongs to. For reports only; never shown to a policy."""
 
-    def worker(self, name: str | None, lm: str | None) -> Worker:
-        """The benchmark's own worker, or the one of that name or `package.module:Class`."""
+    def worker(self, name: str | None, lm: dspy.LM | None) -> Worker:
+        """The benchmark's own worker, `chat` (the model `lm`), or the one of that name or `package.module:Class`."""
 
     def checkers(self) -> tuple[Checker, ...]:
         """One deployable checker per objective."""

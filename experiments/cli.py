@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -15,6 +16,9 @@ from signatures.errors import TillerError, UsageError
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
+_REFUSED: Final = typer.BadParameter.__mro__[1]
+"""click's `UsageError`, wherever this release of typer keeps it."""
+
 
 def new_app(help: str | None = None) -> typer.Typer:
     """An empty typer app with plain help and tracebacks.
@@ -22,6 +26,15 @@ def new_app(help: str | None = None) -> typer.Typer:
     Rich would add 0.1 s to `--help`, and its tracebacks print the locals, keys among them.
     """
     return typer.Typer(help=help, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def start(app: typer.Typer) -> NoReturn:
+    """Run the command and exit. What typer refuses, such as an unknown option, is one line on stderr and code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except _REFUSED as error:
+        raise SystemExit(_say(UsageError(error.format_message()))) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 @contextmanager

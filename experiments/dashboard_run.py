@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from experiments.tracking import Store
 
 HOST: Final = "127.0.0.1"
-START_S: Final = 90.0
+START_S: Final = 120.0
 """How long the server may take until `/health` answers."""
 END_S: Final = 5.0
 """How long the group may take to end before it is killed."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from controllers.program import controller_of
 from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated
-from experiments.families import by_family, family_table, held_out
+from experiments.families import MOST_FAMILIES, by_family, family_table, held_out
 from experiments.figure import draw_search
 from experiments.job import Job
 from experiments.narrator import component_params, score_metrics
 from experiments.report import Row, as_json, compare, row_of, sentence, table_of
 from optimizers.records import TaskScore
-from signatures.records import Candidate
+from signatures.records import Candidate, Objective
 
 Scores = tuple[TaskScore, ...]
 RANDOM = "random search"
@@ -70,12 +70,15 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
     controls = [name for name in (f"random@{k}", f"placebo@{k}") if name in outcome.arms]
     comparisons = [compare(outcome.members[chosen], outcome.arms[name], name, job.primary) for name in controls]
     text = sentence(chosen, job.primary, comparisons, n=len(job.wired.splits.dev), front=len(outcome.members))
-    families = by_family({**outcome.arms, chosen: outcome.members[chosen]}, held_out(job.wired.benchmark), job.primary)
-    cost = objectives[-2].name if len(objectives) > 1 else job.primary
-    draw_search(job.folder / "front.png", rows, outcome.volumes, (cost, job.primary))
+    families = by_family(
+        {**outcome.arms, chosen: outcome.members[chosen]},
+        held_out(job.wired.benchmark, job.wired.splits.dev),
+        job.primary,
+    )
+    draw_search(job.folder / "front.png", rows, outcome.volumes, (cost_axis(objectives), job.primary))
     job.log.emit(ArtifactWritten.of(job.folder, "front.png"))
     job.console.print(table_of(rows, objectives))
-    if any(families.values()):
+    if 0 < len(next(iter(families.values()), {})) <= MOST_FAMILIES:
         job.console.print(family_table(families, job.primary))
     job.say(text)
     paths = {
@@ -87,6 +90,12 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
         job.say(f"{name}: {path}")
     named = {row: {name: one.model_dump(mode="json") for name, one in cells.items()} for row, cells in families.items()}
     return {**as_json(rows, comparisons, text, paths), "families": named}
+
+
+def cost_axis(objectives: Sequence[Objective]) -> str:
+    """What the primary objective is drawn against: `cheap`, else `fast`, else the next one there is."""
+    names = [objective.name for objective in objectives]
+    return next((name for name in ("cheap", "fast", *names[1:]) if name in names[1:]), names[0])
 
 
 def _rows(job: Job, outcome: Outcome) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from rich.table import Table
 
@@ -10,20 +11,24 @@ from experiments import Benchmark
 from experiments.narrator import interval_of
 from optimizers.intervals import Interval
 from optimizers.records import TaskScore
+from signatures.records import Task
 
 ByFamily = Mapping[str, Mapping[str, Interval]]
 """Row -> family -> interval of the primary objective."""
+MOST_FAMILIES: Final = 6
+"""More columns than this cannot be read; the JSON has them all."""
 
 
-def held_out(benchmark: Benchmark) -> dict[str, set[str]]:
-    """Family -> digests of its dev tasks, for families that no search task belongs to."""
+def held_out(benchmark: Benchmark, tasks: Sequence[Task]) -> dict[str, set[str]]:
+    """Family -> digests of those of its dev tasks that were used, for families that no search task belongs to."""
     known = {family for families in benchmark.families("search").values() for family in families}
-    tasks: dict[str, set[str]] = {}
-    for digest, families in benchmark.families("dev").items():
-        for family in families:
+    families_of = benchmark.families("dev")
+    found: dict[str, set[str]] = {}
+    for task in tasks:
+        for family in families_of.get(task.digest, ()):
             if family not in known:
-                tasks.setdefault(family, set()).add(digest)
-    return dict(sorted(tasks.items()))
+                found.setdefault(family, set()).add(task.digest)
+    return dict(sorted(found.items()))
 
 
 def by_family(rows: Mapping[str, Sequence[TaskScore]], families: Mapping[str, set[str]], objective: str) -> ByFamily:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from experiments.config import RunConfig
 
@@ -20,6 +20,8 @@ class GepaConfig(RunConfig):
     "None: the benchmark's own"
     lm: str | None = None
     "LiteLLM model string for policies and reflection; None: rules and the mined proposer"
+    worker_lm: str | None = None
+    "LiteLLM model string for the worker `chat`; None: that of `lm`"
     tier: Literal["frontier", "resident"] = "frontier"
     "where the model's decisions count"
     api_base: str | None = None
@@ -27,7 +29,7 @@ class GepaConfig(RunConfig):
     seed: int = Field(default=0, ge=0)
     attempts: int = Field(default=3, ge=1, le=8)
     "attempts granted per episode"
-    turns: int | None = Field(default=12, ge=1)
+    turns: int = Field(default=12, ge=1)
     "worker turns granted per attempt"
     train: int = Field(default=24, ge=1)
     "search tasks with a recorded tree, for minibatches and reflection"
@@ -52,3 +54,9 @@ class GepaConfig(RunConfig):
     "path of the corpus; None: one per benchmark below the run root"
     tracking: bool = True
     "mirror events into MLflow"
+
+    @model_validator(mode="after")
+    def _minibatches_fit(self) -> Self:
+        if self.minibatch > self.train:
+            raise ValueError(f"minibatch={self.minibatch} is more than train={self.train}")
+        return self

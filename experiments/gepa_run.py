@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from experiments.cli import exits, new_app
+from experiments.cli import exits, new_app, start
 from experiments.config import merge
 from experiments.gepa_config import GepaConfig
 from signatures.errors import UsageError
@@ -30,29 +32,42 @@ def resolve(config: Path | None, overrides: list[str], flags: dict[str, object])
     return merge(GepaConfig, config, [*overrides, *given])
 
 
-def new_run_folder(config: GepaConfig) -> Path:
-    """The first free `<root>/<benchmark>-gepa-s<seed>-<n>`, not yet made."""
-    number = 1
-    while (
-        folder := Path(config.root) / f"{Path(config.benchmark.replace(':', '.')).name}-gepa-s{config.seed}-{number}"
-    ).exists():
-        number += 1
-    return folder
+def run(
+    config: GepaConfig,
+    *,
+    resume: Path | None = None,
+    quiet: bool = False,
+    began: Callable[[Path], object] = lambda folder: None,
+) -> dict[str, Any]:
+    """Run a search in a folder of its own, or go on with the one in `resume`; the final table as JSON-able data.
 
-
-def resumed(run: Path) -> GepaConfig:
-    """The config that a run folder was started with. Raises UsageError."""
-    file = run / "config.toml"
-    if not file.is_file():
-        raise UsageError(f"{run}: no run folder, it has no config.toml")
-    return merge(GepaConfig, file)
-
-
-def run(config: GepaConfig, run_folder: Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Run, or go on with, the search of `run_folder`; the final table as JSON-able data. Raises TillerError."""
+    `began` is told the folder as soon as there is one. Raises TillerError.
+    """
+    from experiments.places import claim
+    from experiments.preflight import preflight
     from experiments.search_job import run_search
+    from experiments.wiring import ready
 
-    return asyncio.run(run_search(config, run_folder, quiet=quiet))
+    preflight()
+    given = ready(config, root=resume and resume.absolute().parent)
+    folder = resume or claim(config, given.manifest)
+    began(folder)
+    return asyncio.run(run_search(given, folder, quiet=quiet))
+
+
+def _resumed(run_folder: Path) -> GepaConfig:
+    from experiments.places import resumed
+
+    return resumed(run_folder)
+
+
+def project(config: GepaConfig, *, as_json: bool) -> None:
+    """Print the most that a run of this config would cost. Raises UsageError where it cannot run."""
+    from experiments.search_job import project as projected
+    from experiments.stages import projection
+
+    cost = projected(config)
+    print(json.dumps({**cost._asdict(), "total": cost.total}) if as_json else projection(cost, config))
 
 
 @app.command()
@@ -70,30 +85,27 @@ def gepa(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost and do nothing.")] = False,
 ) -> None:
     """Search a controller with GEPA and compare it with the control arms."""
-    folder: list[Path] = []
+    began: list[Path] = []
 
     def again() -> str | None:
-        return f"python -m experiments.gepa_run --resume {folder[0]}" if folder else None
+        return f"python -m experiments.gepa_run --resume {shlex.quote(str(began[0]))}" if began else None
 
     with exits(again):
         flags: dict[str, object] = {"seed": seed, "benchmark": benchmark, "worker": worker, "lm": lm}
         if resume is not None and (config or overrides or any(v is not None for v in flags.values())):
             raise UsageError("--resume goes on with the run's own config; it takes no other config")
-        chosen = resumed(resume) if resume else resolve(config, overrides or [], flags)
+        chosen = resolve(config, overrides or [], flags) if resume is None else _resumed(resume)
         if dry_run:
-            from experiments.search_job import project
-
-            project(chosen)
+            project(chosen, as_json=as_json)
             return
-        folder.append(resume or new_run_folder(chosen))
-        result = run(chosen, folder[0], quiet=as_json)
+        result = run(chosen, resume=resume, quiet=as_json, began=began.append)
         if as_json:
             print(json.dumps(result, indent=1))
 
 
 def main() -> None:
     """Console script."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

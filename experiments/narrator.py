@@ -61,6 +61,8 @@ class Narrator:
             "search/attempts": float(spent.attempts or 0),
             "search/unsupported": sum(self._unsupported) / max(1, len(self._unsupported)),
         }
+        if spent.tokens is not None:
+            metrics["search/tokens"] = float(spent.tokens)
         if spent.usd is not None:
             metrics["search/cost_usd"] = spent.usd
         if self._children:
@@ -76,7 +78,9 @@ class Narrator:
 def candidate_event(found: Found, parent: Candidate | None, objectives: Sequence[Objective]) -> CandidateScored:
     """The event of one candidate: its metrics, its lineage, its controller and the diff to its parent."""
     where = "batch" if found.decision == "rejected" else "search"
-    artifacts = {"controller.json": _pretty(found.candidate), "evidence.txt": found.evidence + "\n"}
+    artifacts = {"controller.json": _pretty(found.candidate)}
+    if found.evidence:
+        artifacts["evidence.txt"] = found.evidence + "\n"
     if parent is not None:
         artifacts["diff.txt"] = _diff(parent, found.candidate)
     return CandidateScored(

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
 from controllers.baselines import seed_candidate
-from experiments.config import dump
 from experiments.ending import RANDOM, Outcome, Scores, report, tell_baseline, tell_members
-from experiments.events import EventLog, SearchFinished
+from experiments.events import Event, EventLog, SearchFinished
 from experiments.finalists import traced
 from experiments.gepa_config import GepaConfig
 from experiments.job import Job, progress_bar
 from experiments.mirror import Mirror
 from experiments.narrator import Narrator
-from experiments.preflight import preflight
 from experiments.stages import (
     Cost,
     arms_of,
     cost_of,
     evaluator_of,
+    projection,
     proposer_of,
     record_trees,
     score_arm,
@@ -32,7 +33,7 @@ from experiments.stages import (
     start_of,
 )
 from experiments.started import started_event
-from experiments.wiring import Wired, definition_of_done, split_tasks, wired
+from experiments.wiring import Ready, Wired, definition_of_done, ready, wired
 from judges.manifest import require_unchanged
 from judges.probes import run_probes
 from judges.stability import rejudge
@@ -40,70 +41,64 @@ from optimizers.search import SearchPlan
 from optimizers.search.gepa_search import GepaSearch
 from optimizers.search.random_search import RandomSearch
 from signatures.digest import digest_of, seed_of
-from signatures.errors import TillerError, UsageError
 from signatures.records import Amounts, Candidate
-
-if TYPE_CHECKING:
-    import dspy
 
 
 def project(config: GepaConfig) -> Cost:
-    """Print what a run would cost at most, and do nothing. Raises UsageError for a config that cannot run."""
-    from experiments.catalogue import load_benchmark
-
-    require_search_budget(config)
-    benchmark = load_benchmark(config.benchmark, config.options)
-    split_tasks(benchmark, config)
-    actions = ("none", *(directive.action for directive in benchmark.directives))
-    cost = cost_of(config, actions, arms=len(arms_of(config, actions)))
-    print(_projection(cost, config))
-    return cost
+    """What a run of this config would cost at most. Does nothing; raises UsageError for a config that cannot run."""
+    actions = ready(config).actions
+    return cost_of(config, actions, arms=len(arms_of(config, actions)))
 
 
-def require_search_budget(config: GepaConfig) -> None:
-    """Raises UsageError where the search could not evaluate its first candidate and one proposal."""
-    need = (config.val + 2 * config.minibatch) * config.attempts
-    if config.max_attempts < need:
-        raise UsageError(
-            f"max_attempts={config.max_attempts} is too small: one evaluation and one proposal may take {need}"
-        )
+async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """The whole run, in a folder that `claim` made. Killed and started again on it, it ends the same.
 
-
-async def run_search(
-    config: GepaConfig, folder: Path, *, quiet: bool = False, lm: dspy.LM | None = None
-) -> dict[str, Any]:
-    """The whole run. Killed and started again on the same folder it ends the same. Raises TillerError.
-
-    `lm` is used instead of the model that `config.lm` names, where it is given.
+    Raises TillerError.
     """
-    preflight()
-    require_search_budget(config)
-    console = Console(stderr=quiet, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
-    with wired(config, folder, lm=lm) as parts:
+    config, console = given.config, console_of(quiet=quiet)
+    with (
+        _mirrored(config, folder, console) as listen,
+        EventLog(folder, listen=listen) as log,
+        wired(given, folder) as parts,
+    ):
         parts.journal.require_same(digest_of(_identity(config), parts.manifest))
-        (folder / "config.toml").write_text(dump(config), encoding="utf-8")
-        mirror = Mirror(folder) if config.tracking else None
-        status = "KILLED"
-        with EventLog(folder, listen=mirror.send if mirror else None) as log:
-            try:
-                log.emit(started_event(config, folder, parts))
-                result = await _stages(config, folder, parts, log=log, console=console)
-                status = "FINISHED"
-            except TillerError:
-                status = "FAILED"
-                raise
-            finally:
-                log.emit(SearchFinished.model_validate({"status": status}))
-                if mirror is not None:
-                    console.print(mirror.close(30.0), highlight=False)
-    console.print(f"dashboard: python -m experiments.dashboard_run --root {config.root}", highlight=False)
+        status = "FAILED"
+        try:
+            log.emit(started_event(config, folder, parts))
+            result = await _stages(config, folder, parts, log=log, console=console)
+            status = "FINISHED"
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            status = "KILLED"
+            raise
+        finally:
+            log.emit(SearchFinished.model_validate({"status": status}))
+    console.print(f"dashboard: python -m experiments.dashboard_run --root {folder.parent}", highlight=False)
     return result
+
+
+def console_of(*, quiet: bool) -> Console:
+    """Where a run tells its story: stdout, or stderr where stdout is for JSON. What it prints is not markup."""
+    file = sys.stderr if quiet else sys.stdout
+    return Console(file=file, markup=False, emoji=False, soft_wrap=True, width=None if file.isatty() else 200)
+
+
+@contextmanager
+def _mirrored(config: GepaConfig, folder: Path, console: Console) -> Iterator[Callable[[Event], None] | None]:
+    """What events are sent to while MLflow mirrors them, and one line on how that went. None without tracking."""
+    if not config.tracking:
+        yield None
+        return
+    mirror = Mirror(folder)
+    try:
+        yield mirror.send
+    finally:
+        console.print(mirror.close(30.0), highlight=False)
 
 
 async def _stages(config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console) -> dict[str, Any]:
     console.print(_first_line(config, parts), highlight=False)
     arms = arms_of(config, parts.actions)
-    console.print(_projection(cost_of(config, parts.actions, len(arms)), config), highlight=False)
+    console.print(projection(cost_of(config, parts.actions, len(arms)), config), highlight=False)
     await run_probes(parts.setup.judge, parts.benchmark.probes())
     trees = config.train + min(config.recorded_val, config.val)
     with progress_bar(console, f"record {trees} trees", trees) as step:
@@ -189,14 +184,6 @@ def _first_line(config: GepaConfig, parts: Wired) -> str:
     if parts.lm is None:
         return f"{who}: rule policies and the mined proposer, no language model (use one with --lm MODEL)"
     return f"{who}: policies and reflection by {parts.lm.model}"
-
-
-def _projection(cost: Cost, config: GepaConfig) -> str:
-    money = "" if config.lm is None else f"; model calls up to {config.max_usd or 'no limit of'} usd"
-    return (
-        f"at most {cost.total} attempts: {cost.record} recorded (reused if there), {cost.arms} in control arms, "
-        f"{cost.search} in the search, {cost.random} in random search, {cost.dev} on dev{money}"
-    )
 
 
 def _identity(config: GepaConfig) -> dict[str, Any]:

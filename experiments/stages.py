@@ -60,6 +60,21 @@ def cost_of(config: GepaConfig, actions: Sequence[str], arms: int) -> Cost:
     )
 
 
+def projection(cost: Cost, config: GepaConfig) -> str:
+    """The projection in one line. Tokens are not known beforehand; `max_usd` limits the search, not what is around it.
+
+    With a model each attempt may take a call for each of stop, topology and steer.
+    """
+    said = (
+        f"at most {cost.total} attempts: {cost.record} recorded (reused if there), {cost.arms} in control arms, "
+        f"{cost.search} in the search, {cost.random} in random search, {cost.dev} on dev"
+    )
+    if config.lm is None:
+        return said
+    limit = "no limit in usd" if config.max_usd is None else f"at most {config.max_usd:g} usd in the search"
+    return f"{said}; up to {3 * (cost.search + cost.dev)} decisions by {config.lm}, {limit}"
+
+
 def evaluator_of(
     wired: Wired, *, split: Split, namespace: str, replay: TreeReplay | None = None, budget: Amounts | None = None
 ) -> Evaluator:

@@ -6,10 +6,14 @@ import json
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 from experiments.events import SearchStarted
 from experiments.gepa_config import GepaConfig
 from experiments.wiring import Wired
+
+HOME: Final = Path(__file__).parent.parent
+"""The folder that the packages lie in."""
 
 
 def started_event(config: GepaConfig, folder: Path, parts: Wired) -> SearchStarted:
@@ -40,19 +44,24 @@ def started_event(config: GepaConfig, folder: Path, parts: Wired) -> SearchStart
     )
 
 
-def commit() -> str:
-    """The checkout's commit, with `+` where files differ from it; empty outside a checkout."""
-    here = Path(__file__).parent
+def commit(home: Path = HOME) -> str:
+    """The commit of the checkout at `home`, with `+` where files differ from it; empty where there is no checkout.
+
+    An installed Tiller may lie below another project's checkout, whose commit says nothing about it.
+    """
 
     def git(*arguments: str) -> str:
         try:
             done = subprocess.run(
-                ["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10, check=False
+                ["git", *arguments], cwd=home, capture_output=True, text=True, timeout=10, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
             return ""
         return done.stdout.strip() if done.returncode == 0 else ""
 
+    top = git("rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != home.resolve():
+        return ""
     head = git("rev-parse", "HEAD")
     return f"{head}+" if head and git("status", "--porcelain", "--untracked-files=no") else head
 

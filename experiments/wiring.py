@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controllers import Worker
 from controllers.corpus import SqliteCorpus
 from controllers.executor import AsyncExecutor
 from controllers.steers import steer_table
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.gepa_config import GepaConfig
+from experiments.places import corpus_path, ledger_beside, require_usable, require_writable
 from judges.ledger import VerdictLedger
 from judges.manifest import Manifest, freeze, manifest_of
 from optimizers.journal import Journal
@@ -36,6 +38,23 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A config that can run: whatever could be wrong with it was looked at, and nothing was written."""
+
+    config: GepaConfig
+    benchmark: Benchmark
+    worker: Worker
+    splits: Splits
+    manifest: Manifest
+    lm: dspy.LM | None
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What a steer policy may draw: nothing, or a directive of the table."""
+        return ("none", *(directive.action for directive in self.benchmark.directives))
+
+
+@dataclass(frozen=True)
 class Wired:
     """The parts of one run, opened."""
 
@@ -53,39 +72,66 @@ class Wired:
         return self.setup.grant.steer_legal
 
 
-@contextmanager
-def wired(config: GepaConfig, run_folder: Path, *, lm: dspy.LM | None = None) -> Iterator[Wired]:
-    """Open everything a run needs, and close it. Raises UsageError and StoreError before anything is spent."""
-    benchmark = load_benchmark(config.benchmark, config.options)
-    if lm is None and config.lm is not None:
-        from controllers.lm import make_lm
+def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = None) -> Ready:
+    """Look at everything a run needs and write nothing. Raises UsageError for a config that cannot run.
 
-        lm = make_lm(config.lm, {"api_base": config.api_base} if config.api_base else None)
-    worker = benchmark.worker(config.worker, config.lm if config.worker == "chat" else None)
+    `root` is where the run folder is, if not where the config says; `lm` is used instead of the model it names.
+    """
+    root = root or Path(config.root)
+    require_search_budget(config)
+    benchmark = load_benchmark(config.benchmark, config.options)
     splits = split_tasks(benchmark, config)
-    manifest = definition_of_done(benchmark, splits)
-    freeze(run_folder / "manifest.json", manifest)
-    actions = ("none", *(directive.action for directive in benchmark.directives))
-    corpus_path = Path(config.corpus) if config.corpus else run_folder.parent / f"corpus-{benchmark.id}.db"
+    lm = lm or _model(config.lm, config)
+    worker_lm = _model(config.worker_lm, config) or lm if config.worker == "chat" else None
+    worker = benchmark.worker(config.worker, worker_lm)
+    require_usable(corpus_path(config, root, benchmark.id))
+    require_writable(root)
+    return Ready(config, benchmark, worker, splits, definition_of_done(benchmark, splits), lm)
+
+
+@contextmanager
+def wired(given: Ready, run_folder: Path) -> Iterator[Wired]:
+    """Open the stores of a run, and close them. Raises UsageError where the folder is another run's, StoreError."""
+    config, benchmark, lm = given.config, given.benchmark, given.lm
+    freeze(run_folder / "manifest.json", given.manifest)
+    path, manifest = corpus_path(config, run_folder.parent, benchmark.id), given.manifest
     with (
-        VerdictLedger(corpus_path.with_suffix(".verdicts.db")) as ledger,
-        closing(SqliteCorpus(corpus_path)) as corpus,
+        closing(SqliteCorpus(path)) as corpus,
+        VerdictLedger(ledger_beside(path)) as ledger,
         closing(Journal(run_folder / "journal.jsonl")) as journal,
     ):
         setup = Setup(
-            worker=worker,
+            worker=given.worker,
             checkers=benchmark.checkers(),
             judge=benchmark.judge(),
             objectives=benchmark.objectives,
             steers=steer_table(benchmark.directives, benchmark, lm),
             observer=benchmark,
             corpus=corpus,
-            grant=Grant(config.attempts, config.turns, actions),
+            grant=Grant(config.attempts, config.turns, given.actions),
             revision=digest_of(manifest.judge, manifest.judge_source, dict(manifest.checkers)),
             lm=lm,
             executor=AsyncExecutor(config.concurrency),
         )
-        yield Wired(benchmark, setup, splits, manifest, ledger, journal, lm)
+        yield Wired(benchmark, setup, given.splits, manifest, ledger, journal, lm)
+
+
+def _model(name: str | None, config: GepaConfig) -> dspy.LM | None:
+    """The model of that name, where one is named. Raises UsageError where its key is missing."""
+    if name is None:
+        return None
+    from controllers.lm import make_lm
+
+    return make_lm(name, {"api_base": config.api_base} if config.api_base else None)
+
+
+def require_search_budget(config: GepaConfig) -> None:
+    """Raises UsageError where the search could not evaluate its first candidate and one proposal."""
+    need = (config.val + 2 * config.minibatch) * config.attempts
+    if config.max_attempts < need:
+        raise UsageError(
+            f"max_attempts={config.max_attempts} is too small: one evaluation and one proposal may take {need}"
+        )
 
 
 def definition_of_done(benchmark: Benchmark, splits: Splits) -> Manifest:

@@ -1,1 +1,1 @@
-"""."""
+"""Many episodes: evaluating, replaying and searching controllers, and what is kept of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._pending: concurrent.futures.Future[Any] | None = None
         self.closed = False
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -24,11 +26,30 @@ class Bridge:
         if self.closed:
             work.close()
             raise InterruptedError("the run was cancelled")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        self._pending = pending = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if self.closed:  # closed between the check and here: whoever closed it saw the work before
+            pending.cancel()
+        try:
+            return pending.result()
+        except concurrent.futures.CancelledError as error:
+            raise InterruptedError("the run was cancelled") from error
 
     async def run(self, library: Callable[[], T]) -> T:
-        """Run the library's blocking call in a thread, context variables and all."""
+        """Run the library's blocking call in a thread, context variables and all.
+
+        When this is cancelled, the work that the library waits for is cancelled too, and the thread is waited for:
+        nothing of it outlives the call.
+        """
+        job = asyncio.ensure_future(asyncio.to_thread(library))
         try:
-            return await asyncio.to_thread(library)
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            self.closed = True
+            if self._pending is not None:
+                self._pending.cancel()
+            await asyncio.wait([job])
+            if not job.cancelled():
+                job.exception()
+            raise
         finally:
             self.closed = True

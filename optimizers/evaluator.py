@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from controllers.budget import Budget
 from controllers.loop import run_episode
+from controllers.retry import Breaker
 from controllers.spec import Rollout
 from judges.ledger import VerdictLedger
 from judges.records import Verdict
@@ -49,7 +50,8 @@ class Evaluator:
     """Scores candidates on one split against one budget.
 
     A journaled score is answered without a rollout; on the search split a candidate that the corpus supports
-    wholly on a task is replayed; the rest runs live. Infrastructure failures become scores without values.
+    wholly on a task is replayed; the rest runs live. Infrastructure failures become scores without values; a judge
+    that fails too often in a row stops the run. Only rules are replayed: a model would be asked at every branch.
     """
 
     def __init__(
@@ -75,12 +77,16 @@ class Evaluator:
         self._namespace = namespace
         self._replay = replay
         self._billed: set[str] = set()
+        self._judge_breaker = Breaker(setup.breaker.limit)
 
     async def evaluate(self, request: Request) -> list[Scored]:
-        """One `Scored` per task, in order. Raises BudgetExceeded before anything that cannot be paid for starts."""
+        """One `Scored` per task, in order. Raises BudgetExceeded before anything that cannot be paid for starts.
+
+        A task named twice is evaluated once. Raises Outage and StoreError, with nothing journaled.
+        """
         keys = [self._key(request, task) for task in request.tasks]
         known = {key: self._journal.score(self._namespace, key) for key in keys}
-        todo = [(k, t) for k, t in zip(keys, request.tasks, strict=True) if known[k] is None]
+        todo = [(k, t) for k, t in dict(zip(keys, request.tasks, strict=True)).items() if known[k] is None]
         replayed = {} if request.keep_rollouts else await self._replayed(request, todo)
         fresh = {key: one for key, one in replayed.items() if one.score.unsupported == 0}
         live = await self._live(request, [(key, task) for key, task in todo if key not in fresh])
@@ -103,7 +109,7 @@ class Evaluator:
         numbers: dict[str, float | None] = {}
         for attempt_id, output in outputs.items():
             as_selected = episode.model_copy(update={"selected_id": attempt_id})
-            verdict = await judge_episode(self.setup.judge, self._ledger, task, as_selected, output)
+            verdict = await self._verdict(task, as_selected, output)
             numbers[attempt_id] = verdict.score if isinstance(verdict, Verdict) else None
         return numbers
 
@@ -135,15 +141,19 @@ class Evaluator:
         return tasks * (grant or self.setup.grant).attempts
 
     def _key(self, request: Request, task: Task) -> str:
-        name = f"{request.condition}/{request.candidate.digest}"
+        grant = request.grant or self.setup.grant
+        cut = f"{grant.attempts}x{grant.turns_per_attempt}/{','.join(grant.steer_legal)}"
+        name = f"{request.condition}/{request.candidate.digest}/{cut}"
         return score_key(name, task.digest, request.seed, self.split, self.setup.revision)
 
     async def _replayed(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Scored]:
         """What the corpus says of each task it holds, with the unsupported share that decides if that may count."""
         found: dict[str, Scored] = {}
-        if self._replay is None:
+        if self._replay is None or request.grant not in (None, self.setup.grant):
             return found
         controller = self.setup.parts(request.candidate).controller
+        if any(policy.tier != "rule" for policy in controller.policies.values()):
+            return found
         for key, task in todo:
             value = await self._replay.value(controller, task)
             if value is not None:
@@ -181,12 +191,21 @@ class Evaluator:
             values = dict.fromkeys((o.name for o in self.setup.objectives), None)
             score = self._score(request, task, values, source="live", used=episode.spent)
             return Scored(score.model_copy(update={"failure": episode.failure, "episode_id": episode.id}), rollout)
-        verdict = await judge_episode(self.setup.judge, self._ledger, task, episode, rollout.output)
+        verdict = await self._verdict(task, episode, rollout.output)
         number = verdict.score if isinstance(verdict, Verdict) else None
         values = episode_values(rollout.history, episode.selected_id, number, self.setup.objectives)
         score = self._score(request, task, values, source="live", used=episode.spent)
         failure = verdict if isinstance(verdict, Failure) else None
         return Scored(score.model_copy(update={"failure": failure, "episode_id": episode.id}), rollout)
+
+    async def _verdict(self, task: Task, episode: Episode, output: str) -> Verdict | Failure:
+        """Raises Outage where the judge failed too often in a row: what it did not say may still be asked."""
+        verdict = await judge_episode(self.setup.judge, self._ledger, task, episode, output, retry=self.setup.retry)
+        if isinstance(verdict, Failure):
+            self._judge_breaker.failed(verdict)
+        else:
+            self._judge_breaker.succeeded()
+        return verdict
 
     def _score(
         self, request: Request, task: Task, values: Mapping[str, float | None], *, source: str, used: Amounts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple
 
 from gepa.core.adapter import EvaluationBatch
@@ -14,9 +15,8 @@ from optimizers.proposers import Proposer
 from optimizers.records import TaskScore
 from optimizers.reflection import Reflection, reflections
 from optimizers.search import Found, Listener, SearchPlan
-from optimizers.vectors import entry_of, mean_vector, worth_keeping
+from optimizers.vectors import entry_of, worth_keeping
 from signatures.digest import seed_of
-from signatures.errors import TillerError
 from signatures.records import Candidate, PolicyName, Task
 
 SEEDS: Final[Mapping[str, int]] = {"train": 1, "val": 2}
@@ -30,6 +30,23 @@ class Example(NamedTuple):
     part: Literal["train", "val"]
 
 
+class Kept:
+    """A context that remembers the first error to leave it: gepa swallows what proposing and reflecting raise."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        """Raises the error of before: after one nothing more is asked, billed or journaled."""
+        if self.error is not None:
+            raise self.error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.error = self.error or error
+
+
 class Adapter:
     """gepa's `GEPAAdapter`, its acceptance criterion and our book of what was found."""
 
@@ -39,7 +56,7 @@ class Adapter:
         self.plan = plan
         self.bridge = bridge
         self.archive = Archive(evaluator.setup.objectives)
-        self.error: TillerError | None = None
+        self.kept = Kept()
         self.generation_open = False
         self._generation = 0
         self._found_in_generation = 0
@@ -48,6 +65,7 @@ class Adapter:
         self._listener = listener
         self._proposed: dict[str, tuple[str, str]] = {}
         self._proposals = 0
+        self._parents: list[str] = []
 
     def digest_of(self, texts: Mapping[str, str]) -> str:
         """The candidate digest of gepa's component texts."""
@@ -66,14 +84,11 @@ class Adapter:
         request = Request(
             Candidate(components=candidate), [e.task for e in batch], seed=seed, keep_rollouts=capture_traces
         )
-        try:
+        with self.kept:
             scored = self.bridge.call(self._evaluator.evaluate(request))
             if part == "val":
                 self._admit(request.candidate, [one.score for one in scored])
             return self._batch(scored, capture_traces)
-        except TillerError as error:
-            self.error = self.error or error
-            raise
 
     def batch_evaluate(self, items: list[tuple[dict[str, str], list[Example]]]) -> list[EvaluationBatch[Any, Any]]:
         """Several (candidate, batch) pairs; traces for minibatches only, because traces cannot be replayed."""
@@ -85,10 +100,11 @@ class Adapter:
         """Every move of the batch's episodes, and of recorded trees of the same tasks, as reflective records."""
         setup = self._evaluator.setup
         records: list[Reflection] = []
-        for one in eval_batch.trajectories or []:
-            records += reflections(one.rollout.history, setup.observer, setup.grant, with_text=True)
-            records += self._evaluator.recorded_moves(one.score.task_digest)
-        return {name: [r.model_dump() for r in records if r.policy == name] for name in components_to_update}
+        with self.kept:
+            for one in {one.score.task_digest: one for one in eval_batch.trajectories or []}.values():
+                records += reflections(one.rollout.history, setup.observer, setup.grant, with_text=True)
+                records += self._evaluator.recorded_moves(one.score.task_digest)
+        return {name: [{"record": r} for r in records if r.policy == name] for name in components_to_update}
 
     def propose_new_texts(
         self,
@@ -96,22 +112,18 @@ class Adapter:
         reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
         components_to_update: list[str],
     ) -> dict[str, str]:
-        """Ask the proposer for each component; where it has nothing to say the text stays as it is."""
+        """Ask the proposer for each component; those that stay as they are are left out."""
         texts: dict[str, str] = {}
         for name in components_to_update:
             component: PolicyName = name  # type: ignore[assignment]  # gepa names components by str
-            records = [Reflection.model_validate(row) for row in reflective_dataset[name]]
-            self._proposals += 1
-            ask = self._evaluator.propose(
-                self._proposer, Candidate(components=candidate), component, records, number=self._proposals
-            )
-            try:
+            records: list[Reflection] = [row["record"] for row in reflective_dataset[name]]
+            parent = Candidate(components=candidate)
+            with self.kept:
+                self._proposals += 1
+                ask = self._evaluator.propose(self._proposer, parent, component, records, number=self._proposals)
                 proposal = self.bridge.call(ask)
-            except TillerError as error:
-                self.error = self.error or error
-                raise
-            texts[name] = candidate[name] if proposal is None else proposal.text
-            if proposal is not None:
+            if proposal is not None and proposal.text != candidate[name]:
+                texts[name] = proposal.text
                 child = self.digest_of({**candidate, **texts})
                 self._proposed[child] = (proposal.proposer, proposal.evidence)
         return texts
@@ -119,12 +131,11 @@ class Adapter:
     def should_accept(self, proposal: Any, state: Any) -> bool:
         """Keep a child whose vector on the minibatch is neither dominated by nor equal to its parent's."""
         child, parent = proposal.eval_after.outputs, proposal.eval_before.outputs
-        keep = worth_keeping(child, parent, self._evaluator.setup.objectives)
-        if not keep and self.digest_of(proposal.candidate) in self._proposed:
-            parents = [self.digest_of(state.program_candidates[i]) for i in proposal.parent_program_ids]
-            self._tell(Candidate(components=proposal.candidate), parents, child, "rejected")
-        elif keep:
-            self._parents = [self.digest_of(state.program_candidates[i]) for i in proposal.parent_program_ids]
+        self._parents = [self.digest_of(state.program_candidates[i]) for i in proposal.parent_program_ids]
+        with self.kept:
+            keep = worth_keeping(child, parent, self._evaluator.setup.objectives)
+            if not keep:
+                self._tell(Candidate(components=proposal.candidate), self._parents, child, "rejected")
         return keep
 
     def _admit(self, candidate: Candidate, scores: Sequence[TaskScore]) -> None:
@@ -157,13 +168,19 @@ class Adapter:
         )
 
     def _batch(self, scored: Sequence[Scored], capture_traces: bool) -> EvaluationBatch[Any, Any]:
-        """gepa wants a number for each item: a missing value is the mean of those there are, which moves nothing."""
+        """gepa wants a number for each item: a missing value is the mean of those there are, which moves nothing.
+
+        Where a minibatch has none, 0 stands for all of them: our acceptance does not look at these numbers.
+        """
         objectives = self._evaluator.setup.objectives
         scores = [one.score for one in scored]
-        means = dict(zip((o.name for o in objectives), mean_vector(scores, objectives), strict=True))
-        filled = [
-            {name: mean if s.values[name] is None else s.values[name] for name, mean in means.items()} for s in scores
-        ]
+        filled: list[dict[str, float]] = [{} for _ in scores]
+        for name in (objective.name for objective in objectives):
+            known = [value for score in scores if (value := score.values[name]) is not None]
+            mean = sum(known) / len(known) if known else 0.0
+            for row, score in zip(filled, scores, strict=True):
+                value = score.values[name]
+                row[name] = mean if value is None else value
         return EvaluationBatch(
             outputs=scores,
             scores=[row[objectives[0].name] for row in filled],

@@ -25,6 +25,8 @@ class Reflection(Record):
     gain: Finite
     turns: int = Field(ge=0)
     "turns that the move took"
+    before: tuple[str, ...] = ()
+    "the attempt that the move was decided on, rendered like the one that followed"
     observed: tuple[str, ...] = ()
     "the attempt that followed: every turn, tool error and checker detail, as rendered observations"
 
@@ -32,6 +34,7 @@ class Reflection(Record):
         """As a model is shown it."""
         return {
             "features before": {name: value for name, value in sorted(self.features.items()) if value},
+            "what had happened": list(self.before),
             "action": self.action,
             "change of `correct` by the checkers": round(self.gain, 4),
             "turns": self.turns,
@@ -51,12 +54,12 @@ def reflections(
     found: list[Reflection] = []
     for index, seen in enumerate(usable):
         parent = seen.attempt.parent_id
-        before = lineage(usable, parent) if parent is not None else _roots(usable[:index])
+        before = lineage(usable, parent) if parent is not None else _earlier(usable[:index])
         if not before:
             continue
         features = _features(before, observer, grant)
         gain = max(0.0, correctness(seen.attempt) - _best(before))
-        text = tuple(render(seen.observations())) if with_text else ()
+        texts = (_text(before[-1]), _text(seen)) if with_text else ((), ())
         moves: list[tuple[PolicyName, str]] = [("stop", "continue")]
         if parent is not None:
             moves += [("topology", "refine_last"), ("steer", seen.attempt.steer.action)]
@@ -64,16 +67,29 @@ def reflections(
         else:
             moves.append(("topology", "fanout_1"))
         for policy, action in moves:
-            turns = seen.attempt.cost.turns or 0
             found.append(
-                Reflection(policy=policy, features=features, action=action, gain=gain, turns=turns, observed=text)
+                Reflection(
+                    policy=policy,
+                    features=features,
+                    action=action,
+                    gain=gain,
+                    turns=seen.attempt.cost.turns or 0,
+                    before=texts[0],
+                    observed=texts[1],
+                )
             )
     return found
 
 
-def _roots(history: Sequence[Seen]) -> list[Seen]:
-    """The fresh attempts before a further fresh one: at most two, so that a tree's many roots stay comparable."""
-    return [seen for seen in history if seen.attempt.parent_id is None][:2]
+def _text(seen: Seen) -> tuple[str, ...]:
+    """Every observation of an attempt: the number that a policy's prompt is limited to does not hold here."""
+    observations = seen.observations()
+    return tuple(render(observations, last=len(observations)))
+
+
+def _earlier(history: Sequence[Seen]) -> Sequence[Seen]:
+    """What came before a further fresh attempt; of fresh ones alone two, so that a tree's roots stay comparable."""
+    return history if any(seen.attempt.parent_id is not None for seen in history) else history[:2]
 
 
 def _best(history: Sequence[Seen]) -> float:

@@ -29,12 +29,22 @@ def mean_vector(scores: Sequence[TaskScore], objectives: Sequence[Objective]) ->
 
 def entry_of(scores: Sequence[TaskScore], objectives: Sequence[Objective], *, generation: int) -> Entry:
     """The archive's entry of a candidate from its scores on the val tasks."""
-    complete = sum(all(score.values.get(o.name) is not None for o in objectives) for score in scores)
+    complete = sum(_complete(score, objectives) for score in scores)
     vector = mean_vector(scores, objectives)
     return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, complete), generation=generation)
 
 
 def worth_keeping(child: Sequence[TaskScore], parent: Sequence[TaskScore], objectives: Sequence[Objective]) -> bool:
-    """Whether the child's vector is neither dominated by nor equal to the parent's on the same tasks."""
-    new, old = mean_vector(child, objectives), mean_vector(parent, objectives)
+    """Whether the child's vector is neither dominated by nor equal to the parent's on the same tasks.
+
+    Tasks on which either lacks a value are left out of both; where none is left the child is not kept.
+    """
+    pairs = [pair for pair in zip(child, parent, strict=True) if all(_complete(one, objectives) for one in pair)]
+    if not pairs:
+        return False
+    new, old = (mean_vector(side, objectives) for side in zip(*pairs, strict=True))
     return new != old and bool(is_non_dominated(np.array([new, old]))[0])
+
+
+def _complete(score: TaskScore, objectives: Sequence[Objective]) -> bool:
+    return all(score.values.get(objective.name) is not None for objective in objectives)

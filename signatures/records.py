@@ -110,6 +110,13 @@ class CheckerResult(Record):
     timed: bool = False
     "the value comes from a clock, so it is outside the content digest"
 
+    def content(self) -> dict[str, Any]:
+        """As `Record.content`, without what a clock decided."""
+        return {**super().content(), **_UNTIMED} if self.timed else super().content()
+
+
+_UNTIMED: Final = {"value": None, "passed": None, "detail": ""}
+
 
 class Observation(Record):
     """A piece of evidence that policies and prompts may see: a trace event or a checker result, nothing else."""
@@ -120,7 +127,7 @@ class Observation(Record):
     @property
     def id(self) -> str:
         """Names the observation by attempt and content."""
-        return digest_of(self.attempt_id, self.source)
+        return digest_of(self.attempt_id, self.source.content())
 
 
 class Steer(Record):
@@ -186,7 +193,7 @@ class Failure(Record):
 class Attempt(Record):
     """One full worker rollout. The id is a function of its inputs; outputs and traces are blobs."""
 
-    measured: ClassVar[frozenset[str]] = frozenset({"cost", "checks"})
+    measured: ClassVar[frozenset[str]] = frozenset({"cost", "steer_cost", "checks"})
 
     id: str
     episode_id: str
@@ -201,6 +208,8 @@ class Attempt(Record):
     worker: WorkerFingerprint
     repeat: int = 0
     steer: Steer
+    steer_cost: Cost = Cost()
+    "of making the steer; `cost` is the worker's"
     output_digest: str | None = None
     state_digest: str | None = None
     trace_digest: str | None = None
@@ -220,14 +229,9 @@ class Attempt(Record):
         return next((c for c in self.checks if c.objective == objective), None)
 
     def content(self) -> dict[str, Any]:
-        """As `Record.content`, with the parts of cost and checks that no clock decides."""
-        kept = [
-            {**c.model_dump(mode="json"), **_UNTIMED} if c.timed else c.model_dump(mode="json") for c in self.checks
-        ]
-        return {**super().content(), "cost": self.cost.content(), "checks": kept}
-
-
-_UNTIMED: Final = {"value": None, "passed": None, "detail": ""}
+        """As `Record.content`, with the parts of costs and checks that no clock decides."""
+        costs = {"cost": self.cost.content(), "steer_cost": self.steer_cost.content()}
+        return {**super().content(), **costs, "checks": [check.content() for check in self.checks]}
 
 
 class Decision(Record):
@@ -305,6 +309,12 @@ class Objective(Record):
     "judge: the verdict on the selected attempt; lineage: sum from root to selected; episode: sum of all"
     reference: Finite = 0.0
     "scaled value of the hypervolume's reference point"
+
+    @model_validator(mode="after")
+    def _has_a_scale(self) -> Self:
+        if self.worst == self.best:
+            raise ValueError("worst and best must differ, or nothing scales")
+        return self
 
     def scaled(self, raw: float) -> float:
         """`raw` on [0, 1], clipped."""

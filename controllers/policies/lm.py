@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from controllers.lm import billed
+from controllers.lm import answered
 from controllers.policies import View, Weights
-from controllers.prompts import render
+from controllers.prompts import SHOWN, render
 from signatures.digest import canonical_json
 from signatures.records import PolicyName, Tier
 
@@ -46,27 +47,22 @@ class LMPolicy:
             }
         )
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """A copy to edit: its own predictor, the same model."""
+        twin = copy.copy(self)
+        twin.predict = copy.deepcopy(self.predict, memo)
+        return twin
+
     async def decide(self, view: View) -> Weights:
         """Ask the model. Raises ProviderError, or UsageError for a model that is not configured."""
-        import dspy
-        from dspy.utils.exceptions import AdapterParseError
-
-        observations = tuple(item for seen in view.history for item in seen.observations())
+        observations = tuple(item for seen in view.history for item in seen.observations())[-SHOWN:]
         inputs: dict[str, Any] = {
             "task": view.task.prompt,
             "features": dict(view.features),
             "observations": render(observations),
             "legal": list(view.legal),
         }
-
-        async def ask(lm: dspy.LM) -> dspy.Prediction | None:
-            try:
-                with dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
-                    return await self.predict.acall(lm=lm, **inputs)
-            except AdapterParseError:
-                return None
-
-        answer, cost = await billed(self.lm, ask)
+        answer, cost = await answered(self.predict, self.lm, inputs)
         shown = tuple(item.id for item in observations)
         return Weights(_weights(answer, view.legal), shown, cost)
 
@@ -74,11 +70,11 @@ class LMPolicy:
 def _weights(answer: Any, legal: tuple[str, ...]) -> dict[str, float]:
     """The named action with its confidence, the rest shared evenly; uniform where the answer cannot be used."""
     uniform = dict.fromkeys(legal, 1.0)
-    action = getattr(answer, "action", None)
+    action = str(getattr(answer, "action", "")).strip(" \n\t`'\"")
     confidence = getattr(answer, "confidence", None)
-    if action not in legal or len(legal) == 1:
+    usable = isinstance(confidence, int | float) and math.isfinite(confidence)
+    if action not in legal or not usable or len(legal) == 1:
         return uniform
-    sure = float(confidence) if isinstance(confidence, int | float) and math.isfinite(confidence) else 1.0
-    sure = min(1.0, max(0.0, sure))
+    sure = min(1.0, max(0.0, float(confidence)))
     rest = (1.0 - sure) / (len(legal) - 1)
     return {name: sure if name == action else rest for name in legal}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +47,8 @@ class ChatWorker:
 
     def __init__(self, lm: str | dspy.LM, *, world: World | None = None, config: ChatConfig | None = None) -> None:
         """`lm`: a LiteLLM model string or a `dspy.LM`. Raises UsageError where the model's key is missing."""
+        # Without it the first LiteLLM call waits ten seconds for a price list where there is no internet.
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         self._lm = make_lm(lm) if isinstance(lm, str) else lm.copy(cache=False, num_retries=0)
         self._world = world
         self._config = config or ChatConfig()

@@ -30,6 +30,7 @@ from signatures.errors import UsageError
 from signatures.records import Directive, Objective, Probability, Split, Task
 
 if TYPE_CHECKING:
+    import dspy
     from tau2.data_model.tasks import EnvFunctionCall
     from tau2.data_model.tasks import Task as Tau2Task
 
@@ -143,12 +144,12 @@ class TelecomBenchmark:
         """The simulated phones and accounts, shared by worker, checkers and judge."""
         return TelecomWorld({case.task.digest: case.starts for case in self._cases})
 
-    def worker(self, name: str | None, lm: str | None) -> Worker:
+    def worker(self, name: str | None, lm: dspy.LM | None) -> Worker:
         """The technician, `chat` (the model `lm` on the same tools), or the worker of that name. Raises UsageError."""
         config = self.config
         if name == "chat":
             if lm is None:
-                raise UsageError("worker chat needs a model: name one")
+                raise UsageError("worker chat needs a model: name one with worker_lm=MODEL or --lm MODEL")
             return ChatWorker(lm, world=self.world, config=ChatConfig(system=SYSTEM, turns_limit=config.turns))
         if name not in (None, BENCHMARK):
             return load_worker(name)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from controllers.lm import billed
+from controllers.policies.rule import RuleList, RulePolicy, parse_rules
 from controllers.program import policy_of
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
@@ -38,7 +39,11 @@ class LMProposer:
     async def propose(
         self, candidate: Candidate, component: PolicyName, records: Sequence[Reflection], *, seed: int
     ) -> tuple[Proposal | None, Cost]:
-        """The model's proposal if it parses and loads, else None. Raises ProviderError."""
+        """The model's proposal if it parses, loads and names only actions of its policy, else None.
+
+        Raises ProviderError.
+        """
+        import dspy
         from dspy.utils.exceptions import AdapterParseError
 
         current = candidate.components[component]
@@ -48,13 +53,14 @@ class LMProposer:
 
         async def ask(lm: dspy.LM) -> tuple[str, str] | None:
             try:
-                answer = await self.predict.acall(
-                    lm=lm,
-                    component=component,
-                    form=self._form(component) if is_rule else INSTRUCTIONS_FORM,
-                    current=current if is_rule else body["instructions"],
-                    records=shown,
-                )
+                with dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+                    answer = await self.predict.acall(
+                        lm=lm,
+                        component=component,
+                        form=self._form(component) if is_rule else INSTRUCTIONS_FORM,
+                        current=current if is_rule else body["instructions"],
+                        records=shown,
+                    )
             except AdapterParseError:
                 return None
             return str(answer.proposal or ""), str(answer.evidence or "")
@@ -62,12 +68,23 @@ class LMProposer:
         answer, cost = await billed(self.lm, ask)
         if answer is None or not answer[0].strip():
             return None, cost
-        text = answer[0] if is_rule else canonical_json({**body, "instructions": answer[0]})
         try:
-            loaded = policy_of(component, text, self.lm)
+            text = (
+                self._rules(component, answer[0], current)
+                if is_rule
+                else policy_of(component, canonical_json({**body, "instructions": answer[0]}), self.lm).text
+            )
         except UsageError:
             return None, cost
-        return Proposal(text=loaded.text, evidence=answer[1], proposer=self.name), cost
+        return Proposal(text=text, evidence=answer[1], proposer=self.name), cost
+
+    def _rules(self, component: PolicyName, text: str, current: str) -> str:
+        """The decision list in `text`, in canonical form. Raises UsageError, also for another policy's actions."""
+        proposed = parse_rules(text)
+        unknown = actions_in(proposed) - actions_in(parse_rules(current)) - set(self.space.actions[component])
+        if unknown:
+            raise UsageError(f"{component} has no action {', '.join(sorted(unknown))}")
+        return RulePolicy(proposed).text
 
     def _form(self, component: PolicyName) -> str:
         features = ", ".join(sorted(self.space.thresholds))
@@ -80,6 +97,11 @@ class LMProposer:
 
 
 INSTRUCTIONS_FORM: Final = "Plain text: the instructions that the policy's model is given. Its fields stay as they are."
+
+
+def actions_in(rules: RuleList) -> set[str]:
+    """Every action that a decision list names."""
+    return {action for weights in (rules.otherwise, *(rule.then for rule in rules.rules)) for action in weights}
 
 
 def telling(records: Sequence[Reflection], component: PolicyName) -> list[Reflection]:

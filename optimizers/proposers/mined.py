@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.space import Space, with_default, with_rule
 from signatures.digest import seed_of
-from signatures.errors import UsageError
 from signatures.records import Candidate, Cost, PolicyName
 
 LEAST_ROWS: Final = 8
@@ -51,17 +51,15 @@ class MinedProposer:
     ) -> tuple[Proposal | None, Cost]:
         """One of the strongest edits, drawn by `seed`; None where no comparison has enough moves."""
         rows = [record for record in records if record.policy == component]
-        findings = self._stops(rows) if component == "stop" else self._switches(candidate, component, rows)
-        findings = sorted(findings, key=lambda f: -f.strength)[:SHORTLIST]
-        if not findings:
+        find = self._stops if component == "stop" else self._switches
+        findings = sorted(find(candidate, component, rows), key=lambda f: -f.strength)
+        edits = ((finding, _edited(candidate, component, finding)) for finding in findings)
+        changes = list(islice(((f, text) for f, text in edits if text != candidate.components[component]), SHORTLIST))
+        if not changes:
             return None, Cost()
         rng = random.Random(seed_of("mined", seed, candidate.digest, component))
-        chosen = rng.choices(findings, weights=[f.strength for f in findings])[0]
-        if chosen.when:
-            edited = with_rule(candidate, component, Rule(when=chosen.when, then={chosen.action: 1.0}))
-        else:
-            edited = with_default(candidate, component, chosen.action)
-        return Proposal(text=edited.components[component], evidence=chosen.evidence, proposer=self.name), Cost()
+        chosen, text = rng.choices(changes, weights=[f.strength for f, _ in changes])[0]
+        return Proposal(text=text, evidence=chosen.evidence, proposer=self.name), Cost()
 
     def _switches(self, candidate: Candidate, component: PolicyName, rows: Sequence[Reflection]) -> list[Finding]:
         choice = current_choice(candidate, component)
@@ -81,7 +79,9 @@ class MinedProposer:
                     found.append(Finding(when, action, strength, _compared(when, action, then_N, now_N)))
         return found
 
-    def _stops(self, rows: Sequence[Reflection]) -> list[Finding]:
+    def _stops(self, candidate: Candidate, component: PolicyName, rows: Sequence[Reflection]) -> list[Finding]:
+        choice = current_choice(candidate, component)
+        rows = [row for row in rows if choice(row.features) != "done"]
         gains_N = np.array([row.gain for row in rows], dtype=np.float64)
         turns_N = np.array([row.turns for row in rows], dtype=np.float64)
         found: list[Finding] = []
@@ -107,11 +107,16 @@ class MinedProposer:
         return masks
 
 
+def _edited(candidate: Candidate, component: PolicyName, finding: Finding) -> str:
+    if not finding.when:
+        return with_default(candidate, component, finding.action).components[component]
+    rule = Rule(when=finding.when, then={finding.action: 1.0})
+    return with_rule(candidate, component, rule).components[component]
+
+
 def current_choice(candidate: Candidate, component: PolicyName) -> Callable[[Mapping[str, float]], str]:
     """What the candidate's decision list would choose for given features. Raises UsageError for a model's component."""
     rules = parse_rules(candidate.components[component])
-    if component not in candidate.components:
-        raise UsageError(f"no component {component}")
 
     def choose(features: Mapping[str, float]) -> str:
         for rule in rules.rules:

@@ -75,7 +75,7 @@ class TreeReplay:
         if task_digest not in self._moves:
             tree = self.trees.get(task_digest)
             history = () if tree is None else tree.history
-            self._moves[task_digest] = reflections(history, self._observer, self._grant)
+            self._moves[task_digest] = reflections(history, self._observer, self._grant, with_text=True)
         return self._moves[task_digest]
 
     async def value(self, controller: Controller, task: Task) -> Replayed | None:
@@ -166,6 +166,13 @@ def _turns(path: Path) -> int:
     return sum(seen.attempt.cost.turns or 0 for seen in path)
 
 
+def _then(path: Path, seen: Seen) -> Path:
+    """The path with one attempt more, at its place in the episode: ties go to the earlier, not the first recorded."""
+    if seen.attempt.index != len(path):
+        seen = seen._replace(attempt=seen.attempt.model_copy(update={"index": len(path)}))
+    return (*path, seen)
+
+
 def _without_replacement(roots: Sequence[Seen], path: Path, n: int) -> Branches:
     """All ordered draws of `n` recorded fresh attempts that are not on the path, each equally likely."""
     branches: Branches = [(1.0, path)]
@@ -174,7 +181,7 @@ def _without_replacement(roots: Sequence[Seen], path: Path, n: int) -> Branches:
         for p, drawn in branches:
             taken = {seen.attempt.id for seen in drawn}
             free = [root for root in roots if root.attempt.id not in taken]
-            longer += [(p / len(free), (*drawn, root)) for root in free]
+            longer += [(p / len(free), _then(drawn, root)) for root in free]
         branches = longer
     return branches
 
@@ -185,5 +192,5 @@ def _children(tree: Tree, path: Path, parent: Seen, steers: Mapping[str, float])
     branches: Branches = []
     for action, share in steers.items():
         nodes = [n for n in tree.children.get((parent.attempt.id, action), ()) if n.attempt.id not in taken]
-        branches += [(share / len(nodes), (*path, node)) for node in nodes]
+        branches += [(share / len(nodes), _then(path, node)) for node in nodes]
     return branches

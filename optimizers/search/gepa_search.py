@@ -49,8 +49,8 @@ class GepaSearch:
             )
 
         await adapter.bridge.run(optimize)
-        if adapter.error is not None:
-            raise adapter.error
+        if adapter.kept.error is not None:
+            raise adapter.kept.error
         pace.close_generation()
         return adapter.archive
 
@@ -109,14 +109,13 @@ class Pace:
 
     def __call__(self, state: Any) -> bool:
         """Whether to stop before another iteration."""
-        if self._adapter.error is not None or self._adapter.bridge.closed:
+        if self._adapter.kept.error is not None or self._adapter.bridge.closed:
             return True
         if self._iterations >= self._plan.generations * self._plan.iterations:
             return True
         left = self._evaluator.budget.left("attempts")
         need = self._evaluator.cost_of(len(self._plan.val) + 2 * self._plan.minibatch)
-        money = self._evaluator.budget.left("usd")
-        return (left is not None and left < need) or (money is not None and money <= 0)
+        return (left is not None and left < need) or self._evaluator.budget.exhausted()
 
     def on_valset_evaluated(self, event: Any) -> None:
         """The seed candidate is generation 0, alone."""

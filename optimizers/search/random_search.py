@@ -32,9 +32,11 @@ class RandomSearch:
         archive = Archive(evaluator.setup.objectives)
         known: dict[str, Candidate] = {}
         most = plan.generations * plan.iterations
+        generation, told = 0, -1
         for number in range(most + 1):
             left = evaluator.budget.left("attempts")
-            if left is not None and left < evaluator.cost_of(len(plan.val)):
+            short = left is not None and left < evaluator.cost_of(len(plan.val))
+            if number and (short or evaluator.budget.exhausted()):
                 break
             parent, child = self._next(plan, archive, known, rng)
             generation = -(-number // plan.iterations)
@@ -57,6 +59,9 @@ class RandomSearch:
             )
             if number % plan.iterations == 0:
                 listener.generation(generation, archive)
+                told = generation
+        if told != generation:
+            listener.generation(generation, archive)
         return archive
 
     def _next(

@@ -55,7 +55,7 @@ os.kill(os.getpid(), 9)
 
 def test_a_command_that_cannot_start_is_reported() -> None:
     read, write = os.pipe()
-    with start(["no-such-command"], write) as supervisor, os.fdopen(read) as status:
+    with start(["/no/such/command"], write) as supervisor, os.fdopen(read) as status:
         os.close(write)
         report = json.loads(status.read())
         supervisor.communicate()

@@ -1,9 +1,9 @@
-"""The corpus contract passes a corpus that keeps it, and fails each one that breaks a part of it."""
+"""The corpus contract passes a corpus that keeps it, and finds the one promise that another breaks."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import pytest
 
@@ -13,14 +13,6 @@ from controllers.corpus.schema import AnyRecord
 from controllers.testing import CorpusContract, FrozenScans, an_attempt, refused
 from signatures.errors import StoreError
 from signatures.records import Attempt
-
-
-class TestMemoryKeepsTheContract(CorpusContract):
-    @pytest.fixture
-    def corpus(self) -> Iterator[MemoryCorpus]:
-        corpus = MemoryCorpus()
-        yield corpus
-        corpus.close()
 
 
 class Delegating:

@@ -197,7 +197,7 @@ Contents = dict[str, dict[str, object]]
 
 @pytest.fixture
 def contents() -> Callable[[Store], Contents]:
-    """All that a store holds of Tiller's runs, by run and name, without ids. A duplicate is an error."""
+    """All that a SQLite store holds of Tiller's runs, by run and name, without ids. A duplicate is an error."""
 
     def read(store: Store) -> Contents:
         client = connect(store)
@@ -205,11 +205,13 @@ def contents() -> Callable[[Store], Contents]:
         experiments = client.search_experiments(filter_string="name LIKE 'tiller/%'")
         ids = [experiment.experiment_id for experiment in experiments]
         runs = client.search_runs(ids)
+        assert store.file is not None
+        with closing(sqlite3.connect(store.file)) as database:
+            history = database.execute("SELECT run_uuid, key, step, timestamp, value FROM metrics").fetchall()
         names = {run.info.run_id: f"{run.data.tags['tiller.run']}/{run.data.tags['tiller.name']}" for run in runs}
         for run in runs:
             name = names[run.info.run_id]
             assert name not in found
-            history = [m for key in run.data.metrics for m in client.get_metric_history(run.info.run_id, key)]
             tags = dict(run.data.tags)
             tags["mlflow.parentRunId"] = names.get(tags.get("mlflow.parentRunId", ""), "")
             found[name] = {
@@ -217,7 +219,7 @@ def contents() -> Callable[[Store], Contents]:
                 "times": (run.info.start_time, run.info.end_time),
                 "tags": tags,
                 "params": run.data.params,
-                "metrics": sorted((m.key, m.step, m.timestamp, m.value) for m in history),
+                "metrics": sorted(row[1:] for row in history if row[0] == run.info.run_id),
                 "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id)),
             }
         traces = client.search_traces(locations=ids)

@@ -147,7 +147,11 @@ def test_a_search_may_be_mirrored_through_the_server(
     mirror = Mirror(tmp_path / "gepa-5")
     story_teller(tmp_path / "gepa-5", seed=5, listen=mirror.send)
     assert mirror.close(60) == "MLflow: 29 of 29 events mirrored"
-    assert contents(store_of(tmp_path))["gepa-5/g03-c2"]["status"] == "FINISHED"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    found = contents(store_of(dashboard.root))
+    kept = {name: run for name, run in found.items() if name.startswith("gepa-5/")}
+    assert len(kept) == 1 + 13
+    assert {run["status"] for run in kept.values()} == {"FINISHED"}
 
 
 def test_a_taken_port_is_one_line(root: Path, tell) -> None:
@@ -177,6 +181,7 @@ def test_a_signal_while_starting_leaves_nothing_behind(root: Path, number: signa
     assert group_of(root) == set()
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_by_itself_is_an_error(root: Path) -> None:
     (root / "mlflow.db").write_bytes(b"no database " * 100)
     with started(root, free_port()) as process:

@@ -45,16 +45,19 @@ def test_the_parent_run_is_the_search(told: dict, root: Path) -> None:
 def test_each_candidate_is_a_child_run(told: dict) -> None:
     best = told["gepa-7/g03-c2"]
     assert best["status"] == "FINISHED"
-    assert best["tags"].items() >= {
-        "mlflow.parentRunId": "gepa-7/gepa s7",
-        "mlflow.runName": "g03-c2",
-        "tiller.role": "candidate",
-        "tiller.generation": "3",
-        "tiller.parents": "g02-c1",
-        "tiller.decision": "accepted",
-        "tiller.proposer": "mined",
-        "tiller.front": "yes",
-    }.items()
+    assert (
+        best["tags"].items()
+        >= {
+            "mlflow.parentRunId": "gepa-7/gepa s7",
+            "mlflow.runName": "g03-c2",
+            "tiller.role": "candidate",
+            "tiller.generation": "3",
+            "tiller.parents": "g02-c1",
+            "tiller.decision": "accepted",
+            "tiller.proposer": "mined",
+            "tiller.front": "yes",
+        }.items()
+    )
     assert len(best["tags"]["tiller.candidate"]) == 24
     assert best["params"] == {"steer": "rule", "topology": "refine", "stop": "rule"}
     values = {key: value for key, _, _, value in best["metrics"]}
@@ -99,7 +102,9 @@ def test_long_text_becomes_an_artifact_and_many_params_fit(root: Path, contents:
                 tags={"tiller.manifest": "m" * 9000},
             )
         )
-        log.emit(CandidateScored(name="g01-c1", params={"empty": "", "odd?name": "x"}, tags={"tiller.note": "n" * 5000}))
+        log.emit(
+            CandidateScored(name="g01-c1", params={"empty": "", "odd?name": "x"}, tags={"tiller.note": "n" * 5000})
+        )
     replay(read_events(root / "wide" / FILE), root / "wide")
     found = contents(store_of(root))
     parent, child = found["wide/gepa s1"], found["wide/g01-c1"]

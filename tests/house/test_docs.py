@@ -198,6 +198,12 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert shown[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("page", LINKING)
+def test_no_place_is_still_held(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert re.findall(r"^(?:NUMBER|TODO|TBD|FIXME)\b|\b(?:RUNTIME|TODO|TBD|FIXME)\b", text, re.MULTILINE) == []
+
+
 def test_agents_md_is_short() -> None:
     assert len((ROOT / "AGENTS.md").read_text(encoding="utf-8").splitlines()) <= 80
 

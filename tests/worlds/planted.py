@@ -176,7 +176,7 @@ class PlantedBenchmark:
         """Task digest -> its set of faults, as one name."""
         return {task.digest: ("+".join(faults),) for task, faults in self._cases[split]}
 
-    def worker(self, name: str | None, lm: str | None) -> Worker:
+    def worker(self, name: str | None, lm: object) -> Worker:
         """The planted worker, or the one of that name."""
         if name not in (None, BENCHMARK):
             return load_worker(name)
