@@ -59,7 +59,10 @@ def classify(error: Exception, kind: type[InfraError], where: str) -> TillerErro
     if handling == "usage":
         return UsageError(message)
     if handling is not None:
-        return ProviderError(message, retryable=handling == "retry", retry_after_s=_retry_after(error))
+        # An answer that says OK and cannot be read was cut off on its way: worth another try.
+        unreadable = getattr(error, "status", None) == 200
+        retryable = handling == "retry" or unreadable
+        return ProviderError(message, retryable=retryable, retry_after_s=_retry_after(error))
     return kind(message, retryable=isinstance(error, _TRANSIENT), retry_after_s=_retry_after(error))
 
 
@@ -70,9 +73,15 @@ def _lm_handling(error: Exception) -> Handling | None:
     return None
 
 
-def _retry_after(error: Exception) -> float | None:
-    value = getattr(error, "retry_after", None)
-    return float(value) if isinstance(value, int | float) and value >= 0 else None
+def _retry_after(error: BaseException | None) -> float | None:
+    """Seconds the provider asked for: dspy's own field, or the header that LiteLLM keeps on the error below it."""
+    while error is not None:
+        headers = getattr(error, "litellm_response_headers", None)
+        asked = getattr(error, "retry_after", None) or (headers.get("retry-after") if headers is not None else None)
+        if isinstance(asked, int | float | str) and str(asked).replace(".", "", 1).isdigit():
+            return float(asked)
+        error = error.__cause__
+    return None
 
 
 def _one_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ class Turn(NamedTuple):
     steer_cost: Cost = Cost()
 
 
-class Unanswered(Exception):  # noqa: N818
+class Unanswered(Exception):
     """A policy or a steerer could not be asked; it never leaves this module."""
 
     def __init__(self, failure: Failure) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias, cast, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import dspy
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from controllers.policies import Policy
 from controllers.policies.lm import LMPolicy
@@ -22,15 +23,27 @@ Models: TypeAlias = dspy.LM | Mapping[str, dspy.LM] | None
 """The model of all language-model policies, or several by model string, for a controller of mixed tiers."""
 
 
+class _Saved(BaseModel):
+    """A saved controller without its digest."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: str
+    components: dict[str, str]
+    schemas: dict[str, str]
+
+
 class Controller(dspy.Module):
     """Stop, topology and steer. Tiers may be mixed."""
 
     def __init__(self, *, stop: Policy, topology: Policy, steer: Policy) -> None:
         super().__init__()
         self.policies: dict[PolicyName, Policy] = {"stop": stop, "topology": topology, "steer": steer}
-        self.predictors_by_policy = {
-            name: policy.predict for name, policy in self.policies.items() if isinstance(policy, LMPolicy)
-        }
+
+    def named_parameters(self) -> list[tuple[str, dspy.Predict]]:
+        """The predictors of the policies themselves: what an optimizer edits or replaces is what decides."""
+        found = ((name, policy) for name, policy in self.policies.items() if isinstance(policy, LMPolicy))
+        return [(f"policies['{name}'].predict", policy.predict) for name, policy in found]
 
     @property
     def candidate(self) -> Candidate:
@@ -60,10 +73,15 @@ def loads(text: str, lm: Models = None) -> Controller:
     signed = body.pop("digest", None)
     if signed != digest_of(body):
         raise UsageError("controller: the digest does not match; the file was edited")
+    try:
+        saved = _Saved.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"controller: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     for name in NAMES:
-        if body["schemas"].get(name) != schema_digest(signature_of(name)):
+        if saved.schemas.get(name) != schema_digest(signature_of(name)):
             raise UsageError(f"controller: {name} was saved for another signature; it cannot be loaded into this one")
-    return controller_of(Candidate(components=body["components"]), lm)
+    return controller_of(Candidate(components=saved.components), lm)
 
 
 def controller_of(candidate: Candidate, lm: Models = None) -> Controller:
@@ -95,8 +113,11 @@ def _lm_policy(name: PolicyName, body: Mapping[str, Any], models: Models) -> LMP
     if lm is None or wanted != lm.model:
         given = ", ".join(models) if isinstance(models, Mapping) else models.model
         raise UsageError(f"{name}: this policy was made for {wanted}, not {given}")
-    policy = LMPolicy(name, lm, tier=body["tier"], instructions=cast(str, body["instructions"]))
-    policy.predict.demos = [dspy.Example(**demo) for demo in body.get("demos", [])]
+    instructions, demos = body.get("instructions"), body.get("demos", [])
+    if not isinstance(instructions, str) or not isinstance(demos, list) or not all(isinstance(d, dict) for d in demos):
+        raise UsageError(f"{name}: a model's policy has instructions, a text, and demos, a list of objects")
+    policy = LMPolicy(name, lm, tier=body["tier"], instructions=instructions)
+    policy.predict.demos = [dspy.Example(demo) for demo in demos]
     return policy
 
 

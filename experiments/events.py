@@ -16,7 +16,7 @@ from typing import IO, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError
 
 from controllers.jsonlog import JsonLog, read_jsonlog
-from signatures.digest import digest_bytes
+from signatures.digest import canonical_json, digest_bytes
 from signatures.errors import StoreError, UsageError
 from signatures.records import CheckerResult, Finite, Record, TraceEvent
 
@@ -187,6 +187,7 @@ class EventLog:
 
     def emit(self, body: Body) -> Event:
         """Write one event; return it when it is on disk, or the earlier one that says the same. Raises StoreError."""
+        body = _encodable(body)
         known = self._latest.get(_identity(body))
         if known is not None and known.body == body:
             return known
@@ -249,6 +250,16 @@ def _lock(path: Path) -> IO[bytes]:
         file.close()
         raise UsageError(f"{path.parent}: another process is writing this run") from error
     return file
+
+
+def _encodable(body: Body) -> Body:
+    """A lone surrogate, which no store takes, becomes `?`: what a worker wrote is whole in the corpus."""
+    text = canonical_json(body)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return type(body).model_validate_json(text.encode("utf-8", "replace"))
+    return body
 
 
 def _identity(body: Body) -> str:

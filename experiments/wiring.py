@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -117,11 +118,19 @@ def wired(given: Ready, run_folder: Path) -> Iterator[Wired]:
 
 
 def _model(name: str | None, config: GepaConfig) -> dspy.LM | None:
-    """The model of that name, where one is named. Raises UsageError where its key is missing."""
+    """The model of that name, where one is named. Raises UsageError where its provider or its key is missing."""
     if name is None:
         return None
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
     from controllers.lm import make_lm
 
+    litellm.suppress_debug_info = True  # else it prints advice to stdout, into the JSON
+    try:
+        litellm.get_llm_provider(name, api_base=config.api_base)
+    except litellm.BadRequestError as error:
+        raise UsageError(f"model {name!r}: LiteLLM knows no such provider; write PROVIDER/MODEL") from error
     return make_lm(name, {"api_base": config.api_base} if config.api_base else None)
 
 

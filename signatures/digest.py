@@ -37,4 +37,5 @@ def digest_of(*parts: object) -> str:
 
 def seed_of(*parts: object) -> int:
     """A 63-bit seed that is a function of `parts`: how every random draw gets its own stream."""
-    return int.from_bytes(hashlib.sha256(canonical_json(list(parts)).encode("utf-8", "surrogatepass")).digest()[:8], "big") >> 1
+    data = canonical_json(list(parts)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 1

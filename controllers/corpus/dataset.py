@@ -20,7 +20,7 @@ from controllers.corpus.schema import TABLES, AnyRecord, Table
 from signatures.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, DatasetDict, Features
 
 BLOBS: Final = "blobs"
 WHOLE: Final = "whole"
@@ -48,8 +48,9 @@ async def export_dataset(corpus: Exportable, folder: Path) -> None:
     Raises UsageError where something is in the way, StoreError where the corpus or the disk fails.
     """
     with _quiet(), _failures(f"{folder}: cannot export"), _appearing(folder) as scratch:
-        await _write_tables(corpus, scratch)
-        _as_datasets(scratch).save_to_disk(scratch / WHOLE)
+        tables = await _write_tables(corpus, scratch)
+        shards = {name: None if len(part) else 1 for name, part in tables.items()}  # none at all cannot be loaded
+        tables.save_to_disk(scratch / WHOLE, num_shards=shards)
 
 
 async def import_dataset(folder: Path, corpus: Corpus) -> None:
@@ -68,32 +69,46 @@ async def import_dataset(folder: Path, corpus: Corpus) -> None:
             await corpus.append(*records)
 
 
-async def _write_tables(corpus: Exportable, scratch: Path) -> None:
+def check_dataset(folder: Path) -> None:
+    """Raise UsageError unless `folder` looks like an export; what is in it is checked by the import."""
+    _load(folder)
+
+
+async def _write_tables(corpus: Exportable, scratch: Path) -> DatasetDict:
     """One Arrow stream a table, written in batches, so that memory holds a batch of each."""
-    from datasets import Features, Value
+    from datasets import Dataset, DatasetDict
     from datasets.arrow_writer import ArrowWriter
 
-    def writer(name: str, columns: Mapping[str, str], rows: int) -> ArrowWriter:
-        features = Features({column: Value(kind) for column, kind in columns.items()})
-        opened = ArrowWriter(path=str(_arrow(scratch, name)), features=features, writer_batch_size=rows)
-        stack.callback(opened.close)
-        return opened
-
     with ExitStack() as stack:
-        writers = {kind: writer(table.name, _columns(table), BATCH_ROWS) for kind, table in TABLES.items()}
+
+        def writer(name: str, features: Features) -> ArrowWriter:
+            rows = BATCH_BLOBS if name == BLOBS else BATCH_ROWS
+            opened = ArrowWriter(path=str(scratch / name), features=features, writer_batch_size=rows)
+            stack.callback(opened.close)
+            return opened
+
+        writers = {name: writer(name, features) for name, features in _features().items()}
         n = 0
         async for record in corpus.arrivals():
             n += 1
-            writers[type(record)].write({"n": n, **_values(record), "json": record.model_dump_json()})
-        writers[bytes] = writer(BLOBS, {"digest": "string", "data": "large_binary"}, BATCH_BLOBS)
+            row = {"n": n, **_values(record), "json": record.model_dump_json()}
+            writers[TABLES[type(record)].name].write(row)
         async for digest in corpus.blob_digests():
-            writers[bytes].write({"digest": digest, "data": await corpus.blob(digest)})
-        for each in writers.values():
-            each.finalize()
+            writers[BLOBS].write({"digest": digest, "data": await corpus.blob(digest)})
+        rows = {name: each.finalize()[0] for name, each in writers.items()}
+    empty = {name: Dataset.from_dict({c: [] for c in part}, features=part) for name, part in _features().items()}
+    # an Arrow stream without a batch cannot be opened as a dataset
+    return DatasetDict({name: Dataset.from_file(str(scratch / name)) if rows[name] else empty[name] for name in rows})
 
 
-def _arrow(scratch: Path, name: str) -> Path:
-    return scratch / f"{name}.arrow"
+def _features() -> dict[str, Features]:
+    from datasets import Features, Value
+
+    def features(columns: Mapping[str, str]) -> Features:
+        return Features({column: Value(kind) for column, kind in columns.items()})
+
+    tables = {table.name: features(_columns(table)) for table in TABLES.values()}
+    return {**tables, BLOBS: features({"digest": "string", "data": "large_binary"})}
 
 
 def _columns(table: Table) -> dict[str, str]:
@@ -102,13 +117,6 @@ def _columns(table: Table) -> dict[str, str]:
 
 def _values(record: AnyRecord) -> dict[str, str | None]:
     return {name: getattr(record, name) for name in ("id", *TABLES[type(record)].columns)}
-
-
-def _as_datasets(scratch: Path) -> DatasetDict:
-    from datasets import Dataset, DatasetDict
-
-    names = (*(table.name for table in TABLES.values()), BLOBS)
-    return DatasetDict({name: Dataset.from_file(str(_arrow(scratch, name))) for name in names})
 
 
 def _load(folder: Path) -> DatasetDict:
@@ -120,8 +128,8 @@ def _load(folder: Path) -> DatasetDict:
         found = load_from_disk(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder}: is no folder of datasets: {error}") from error
-    wanted = {table.name: {*_columns(table)} for table in TABLES.values()} | {BLOBS: {"digest", "data"}}
-    if not isinstance(found, DatasetDict) or {name: {*part.column_names} for name, part in found.items()} != wanted:
+    wanted = _features()
+    if not isinstance(found, DatasetDict) or {name: part.features for name, part in found.items()} != wanted:
         raise UsageError(f"{folder}: is no exported corpus (wanted {', '.join(wanted)} with their columns)")
     return found
 

@@ -72,8 +72,9 @@ def _weights(answer: Any, legal: tuple[str, ...]) -> dict[str, float]:
     uniform = dict.fromkeys(legal, 1.0)
     action = str(getattr(answer, "action", "")).strip(" \n\t`'\"")
     confidence = getattr(answer, "confidence", None)
-    usable = isinstance(confidence, int | float) and math.isfinite(confidence)
-    if action not in legal or not usable or len(legal) == 1:
+    if action not in legal or len(legal) == 1:
+        return uniform
+    if not isinstance(confidence, int | float) or not math.isfinite(confidence):
         return uniform
     sure = min(1.0, max(0.0, float(confidence)))
     rest = (1.0 - sure) / (len(legal) - 1)

@@ -47,16 +47,16 @@ async def test_a_program_reads_writes_and_prints(isolation: Isolation) -> None:
     assert ("the network" in result.not_isolated) == (isolation == "rlimits")
 
 
-async def test_files_in_folders_and_any_text_arrive_whole(isolation: Isolation) -> None:
-    config = SandboxConfig(isolation=isolation, allow_network_unconfined=True)
+async def test_files_in_folders_and_any_text_arrive_whole() -> None:
+    config = SandboxConfig(isolation=STRONGEST, allow_network_unconfined=True)
     text = "a\r\nb\x00 é"
     source = "import ascii_of.it; print(ascii(open('data.txt', newline='').read()))"
     files = {"main.py": source, "ascii_of/it.py": "", "data.txt": text}
     assert (await Sandbox(config).run(files)).stdout.strip() == ascii(text)
 
 
-async def test_no_variable_of_ours_is_seen(isolation: Isolation) -> None:
-    seen = await run("import os; print(' '.join(sorted(os.environ)))", isolation)
+async def test_no_variable_of_ours_is_seen() -> None:
+    seen = await run("import os; print(' '.join(sorted(os.environ)))", STRONGEST)
     allowed = "HOME LANG LC_CTYPE PATH PWD PYTHONDONTWRITEBYTECODE PYTHONHASHSEED TMPDIR"
     assert set(seen.stdout.split()) <= set(allowed.split())
 
@@ -87,8 +87,8 @@ async def test_memory_is_limited(isolation: Isolation) -> None:
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "MemoryError")
 
 
-async def test_one_file_is_limited(isolation: Isolation) -> None:
-    result = await run("open('big', 'wb').write(bytes(2_000_000))", isolation, file_bytes=1_000_000)
+async def test_one_file_is_limited() -> None:
+    result = await run("open('big', 'wb').write(bytes(2_000_000))", STRONGEST, file_bytes=1_000_000)
     assert "File too large" in result.stderr
 
 
@@ -114,7 +114,7 @@ for n in range(60):
     time.sleep(0.01)
 time.sleep(600)
 """
-    result = await run(bomb, isolation, processes=8, wall_s=1.5)
+    result = await run(bomb, isolation, processes=8, wall_s=1.0)
     assert result.ended_by == ("wall" if "refused" in result.stdout else "processes")
     assert 1 < result.stdout.count("x") < 30
 
@@ -133,8 +133,8 @@ os.wait()
     assert (await run(source, isolation)).ended_by == "exit"  # `run` asserts that no descendant is left
 
 
-async def test_a_flood_is_cut(isolation: Isolation) -> None:
-    result = await run("while True: print('x' * 999)", isolation, output_bytes=10_000)
+async def test_a_flood_is_cut() -> None:
+    result = await run("while True: print('x' * 999)", STRONGEST, output_bytes=10_000)
     assert (result.ended_by, len(result.stdout)) == ("output", 10_000)
 
 
@@ -150,7 +150,16 @@ async def test_writes_outside_scratch_fail(isolation: Isolation, tmp_path: Path)
     if isolation == "rlimits":
         pytest.skip("rlimits cannot, and says so")
     home = Path.home()
-    targets = ["/x", "/usr/x", "/etc/x", "/var/tmp/x", "/dev/x", "/run/x", "/proc/sys/kernel/hostname", f"{home}/x"]
+    targets = [
+        "/tiller-x",
+        "/usr/tiller-x",
+        "/etc/tiller-x",
+        "/var/tmp/tiller-x",
+        "/dev/tiller-x",
+        "/run/tiller-x",
+        "/proc/sys/kernel/hostname",
+        f"{home}/tiller-x",
+    ]
     source = f"""
 for name in {targets!r}:
     try:
@@ -174,11 +183,11 @@ async def test_privileges_cannot_be_had_back(isolation: Isolation) -> None:
     assert (await run(source, isolation)).stdout == "['0000000000000000', '0000000000000000', '1']\n"
 
 
-async def test_runs_beside_each_other_do_not_share_limits_or_files(isolation: Isolation) -> None:
+async def test_runs_beside_each_other_do_not_share_limits_or_files() -> None:
     source = "import os; print(os.listdir('.')); open('x', 'w').close()"
     results = await asyncio.gather(
         *(
-            Sandbox(SandboxConfig(isolation=isolation, allow_network_unconfined=True)).run(
+            Sandbox(SandboxConfig(isolation=STRONGEST, allow_network_unconfined=True)).run(
                 {"m.py": source}, argv=["m.py"]
             )
             for _ in range(3)

@@ -165,6 +165,15 @@ def test_an_artifact_is_a_new_event_when_the_file_changes(tmp_path: Path) -> Non
         ArtifactWritten.of(tmp_path, "gone.png")
 
 
+def test_text_that_no_store_takes_does_not_spoil_the_log(tmp_path: Path) -> None:
+    odd = CandidateScored(name="g01-c1", artifacts={"evidence.txt": "half a pair: \ud800, a nul: \x00"})
+    with EventLog(tmp_path) as log:
+        event = log.emit(odd)
+        assert log.emit(odd) is event
+    assert list(read_events(tmp_path / FILE)) == [event]
+    assert event.body.artifacts == {"evidence.txt": "half a pair: ?, a nul: \x00"}
+
+
 def test_names_carry_no_quotes_and_metrics_are_finite() -> None:
     with pytest.raises(ValidationError):
         SearchStarted(run_id="it's", benchmark="telecom", engine="gepa", seed=1)

@@ -154,9 +154,7 @@ def with_components(**components: str) -> Candidate:
 
 def lamp_follower() -> Candidate:
     """The best controller by construction: work on a group whose lamp is lit."""
-    rules = [
-        {"when": [{"feature": f"planted.lit.{g}", "op": ">", "value": 0.5}], "then": {g: 1.0}} for g in LIT_GROUPS
-    ]
+    rules = [{"when": [{"feature": f"planted.lit.{g}", "op": ">", "value": 0.5}], "then": {g: 1.0}} for g in LIT_GROUPS]
     return with_components(steer=rule_component(rules, {"core": 1.0}))
 
 

@@ -121,7 +121,7 @@ async def test_a_reader_sees_what_a_writer_adds(path: Path, corpus: SqliteCorpus
             await reader.append(an_attempt(2))
 
 
-async def test_a_reader_makes_no_file(tmp_path: Path) -> None:
+def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no such corpus"):
         SqliteCorpus.open_readonly(tmp_path / "corpus.db")
     assert list(tmp_path.iterdir()) == []
@@ -204,6 +204,10 @@ def small_disk(at: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", str(at)], check=True)
 
 
+def make_readonly(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="tmpfs")
 async def test_a_full_disk_fails_the_append_only(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
@@ -222,7 +226,7 @@ async def test_a_full_disk_fails_the_append_only(tmp_path: Path) -> None:
             ballast.unlink()
             await corpus.append(an_attempt(20_000))
         check_sound(disk / "corpus.db")
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        make_readonly(disk)
         async with SqliteCorpus.open_readonly(disk / "corpus.db") as corpus:
             await check_intact(corpus, [*acks, ("e", 20_000, [])])
         with pytest.raises(StoreError, match="cannot open"):

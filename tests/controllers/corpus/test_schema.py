@@ -37,7 +37,9 @@ def test_filters_by_index_do_not_read_the_whole_table(tmp_path: Path) -> None:
     with closing(connect(tmp_path / "corpus.db")) as db:
         for table in TABLES.values():
             for name in ("id", *table.indexed):
-                sql = f"EXPLAIN QUERY PLAN SELECT body FROM {table.name} WHERE n > ? AND n <= ? AND {name} = ? ORDER BY n"
+                sql = (
+                    f"EXPLAIN QUERY PLAN SELECT body FROM {table.name} WHERE n > ? AND n <= ? AND {name} = ? ORDER BY n"
+                )
                 plan = " ".join(row[3] for row in db.execute(sql, (0, 9, "x")))
                 assert "USING INDEX" in plan, (table.name, name, plan)
                 assert "TEMP B-TREE" not in plan, (table.name, name, plan)

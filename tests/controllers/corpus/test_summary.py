@@ -12,6 +12,11 @@ from controllers.testing import LARGE, SMALL, a_decision, an_attempt, an_episode
 from signatures.errors import StoreError
 
 
+def file_bytes(folder: Path) -> int:
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.name.endswith("-shm"))
+    return sum(file.stat().st_size for file in files)
+
+
 async def test_an_empty_corpus_counts_nothing(tmp_path: Path) -> None:
     SqliteCorpus(tmp_path / "corpus.db").close()
     counted = summarise(tmp_path / "corpus.db")
@@ -31,14 +36,13 @@ async def test_all_is_counted_while_a_writer_writes(tmp_path: Path) -> None:
         await corpus.append(*(an_attempt(n, outcome="empty" if n > 2 else "ok") for n in range(5)), a_decision(0))
         await corpus.append(blobs=[SMALL, LARGE])
         counted = summarise(tmp_path / "corpus.db")
-        files = (file for file in tmp_path.rglob("*") if file.is_file() and not file.name.endswith("-shm"))
         assert counted == CorpusSummary(
             records={"attempts": 5, "decisions": 1, "episodes": 3},
             episodes={("dev", "refine@3"): 1, ("search", "random@3"): 2},
             outcomes={"ok": 3, "empty": 2},
             blobs=2,
             blob_bytes=len(SMALL) + len(LARGE),
-            disk_bytes=sum(file.stat().st_size for file in files),
+            disk_bytes=file_bytes(tmp_path),
         )
 
 

@@ -64,13 +64,11 @@ def test_a_damaged_row_stops_only_those_who_meet_it(db: sqlite3.Connection) -> N
 
 
 attempts = st.builds(
-    lambda outcome, turns, wall, value, timed: (
-        an_attempt(0, outcome=outcome).model_copy(
-            update={
-                "cost": Cost(turns=turns, wall_s=wall),
-                "checks": (CheckerResult(objective="fast", value=value, unit="s", timed=timed),),
-            }
-        )
+    lambda outcome, turns, wall, value, timed: an_attempt(0, outcome=outcome).model_copy(
+        update={
+            "cost": Cost(turns=turns, wall_s=wall),
+            "checks": (CheckerResult(objective="fast", value=value, unit="s", timed=timed),),
+        }
     ),
     st.sampled_from(["ok", "empty"]),
     st.integers(0, 1),

@@ -98,9 +98,7 @@ async def test_a_loop_that_is_gone_stops_nobody(path: Path, writer: GroupCommit)
 async def test_a_lock_that_is_never_given_back_fails_all_that_wait(path: Path, writer: GroupCommit) -> None:
     writer._db.execute("PRAGMA busy_timeout=5")
     with closing(connect(path)) as holder, transaction(holder):
-        fates = await asyncio.gather(
-            *(writer.submit(unit(an_attempt(n))) for n in range(5)), return_exceptions=True
-        )
+        fates = await asyncio.gather(*(writer.submit(unit(an_attempt(n))) for n in range(5)), return_exceptions=True)
     assert [isinstance(fate, StoreError) and fate.retryable for fate in fates] == [True] * 5
     await writer.submit(unit(an_attempt(0)))
     assert stored(path) == 1

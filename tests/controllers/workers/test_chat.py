@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -265,10 +266,14 @@ def test_the_fingerprint_tells_models_and_settings_apart_and_holds_no_key() -> N
     assert ChatWorker(lm).fingerprint != ChatWorker(lm, world=LampWorld()).fingerprint
 
 
-def test_a_named_model_without_its_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(UsageError, match="OPENAI_API_KEY"):
-        ChatWorker("openai/gpt-4o-mini")
+def test_a_named_model_without_its_key_is_refused() -> None:
+    key = os.environ.pop("OPENAI_API_KEY", None)
+    try:
+        with pytest.raises(UsageError, match="OPENAI_API_KEY"):
+            ChatWorker("openai/gpt-4o-mini")
+    finally:
+        if key is not None:
+            os.environ["OPENAI_API_KEY"] = key
 
 
 async def test_an_unknown_task_is_refused_by_the_world() -> None:

@@ -1,0 +1,41 @@
+"""The planted worker in trouble: slow, failing while a file exists, or counted, as the environment says.
+
+An attempt of it equals the planted worker's, so whatever a run goes through, its end can be compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from controllers import Worker
+from signatures.records import AttemptContext, AttemptResult, Task, WorkerFingerprint
+from tests.worlds.planted import PlantedBenchmark
+
+SLEEP_S = "TROUBLED_SLEEP_S"
+"""Seconds that an attempt takes."""
+FAILS = "TROUBLED_FAILS"
+"""A file: while it exists each attempt fails, and appends a byte to it."""
+
+
+class TroubledWorker:
+    """As the planted worker, in time."""
+
+    def __init__(self) -> None:
+        self.inner: Worker = PlantedBenchmark().worker(None, None)
+
+    @property
+    def fingerprint(self) -> WorkerFingerprint:
+        """The planted worker's."""
+        return self.inner.fingerprint
+
+    async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
+        """One attempt. Raises ConnectionError, which is tried again, while the file exists."""
+        await asyncio.sleep(float(os.environ.get(SLEEP_S, "0")))
+        trouble = os.environ.get(FAILS)
+        if trouble and Path(trouble).exists():
+            with Path(trouble).open("ab") as file:
+                file.write(b".")
+            raise ConnectionError("the machine does not answer")
+        return await self.inner.attempt(task, context, start)
