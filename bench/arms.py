@@ -1,6 +1,6 @@
 """The control arms of a benchmark at equal compute, with intervals, and what an attempt costs here.
 
-    python -m bench.arms [--split search] [--tasks 200] [a.b=json ...]
+    python bench/arms.py [--split search] [--tasks 200] [a.b=json ...]
 
 Overrides are those of `gepa_run`, such as `options.compliance=1.0`. Prints a table, and last one JSON line.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from experiments.cli import exits, new_app
 from experiments.config import merge
@@ -28,10 +31,10 @@ async def measure(config: GepaConfig, split: Literal["search", "dev"], tasks: in
     """Play every arm on the first `tasks` tasks of the split, in an empty corpus."""
     from experiments.report import compare, row_of, table_of
     from experiments.stages import arms_of, evaluator_of, score_arm
-    from experiments.wiring import wired
+    from experiments.wiring import ready, wired
     from signatures.digest import seed_of
 
-    with wired(config, folder / "run") as parts:
+    with wired(ready(config), folder / "run") as parts:
         chosen = parts.benchmark.tasks(split)[:tasks]
         evaluator = evaluator_of(parts, split=split, namespace="arms")
         objectives, scores, walls = parts.benchmark.objectives, {}, {}

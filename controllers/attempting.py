@@ -99,7 +99,7 @@ async def _checked(progress: Progress, parts: Parts, context: AttemptContext, st
             result = await parts.worker.attempt(task, context, start)
             if not isinstance(result, AttemptResult):
                 raise TypeError(f"a worker returns an AttemptResult, not {type(result).__name__}")
-            return result
+            return result.encodable()
 
     result = await with_retries(run, f"worker {name}", parts.retry)
     if isinstance(result, Failure):
@@ -121,7 +121,7 @@ async def _check(checker: Checker, task: Task, result: AttemptResult, parts: Par
             checked = await checker.check(task, result)
             if not isinstance(checked, CheckerResult):
                 raise TypeError(f"a checker returns a CheckerResult, not {type(checked).__name__}")
-            return checked
+            return checked.encodable()
 
     return await with_retries(run, where, parts.retry)
 

@@ -115,7 +115,8 @@ async def _steer(action: str, progress: Progress, parts: Parts) -> tuple[Steer, 
     if steerer is None:
         raise UsageError(f"no steer is called {action!r}; there are {', '.join(parts.steers)}")
     seed = seed_of("steer", spec.seed, spec.task.digest, len(history))
-    return await _asked(lambda: steerer.steer(spec.task, history, seed), f"steer {action}", progress, parts)
+    steer, cost = await _asked(lambda: steerer.steer(spec.task, history, seed), f"steer {action}", progress, parts)
+    return steer.encodable(), cost
 
 
 async def _asked(call: Callable[[], Awaitable[T]], where: str, progress: Progress, parts: Parts) -> T:

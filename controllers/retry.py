@@ -43,7 +43,8 @@ async def with_retries(call: Callable[[], Awaitable[T]], where: str, policy: Ret
             raise
         except InfraError as error:
             if tried >= policy.tries or not error.retryable:
-                return Failure(error=type(error).__name__, message=str(error), where=where, tries=tried)
+                failure = Failure(error=type(error).__name__, message=str(error), where=where, tries=tried)
+                return failure.encodable()
             await asyncio.sleep(policy.wait_s(tried, error.retry_after_s))
 
 

@@ -13,6 +13,7 @@ from experiments.figure import draw_search
 from experiments.job import Job
 from experiments.narrator import component_params, score_metrics
 from experiments.report import Row, as_json, compare, row_of, sentence, table_of
+from experiments.tracking import store_of
 from optimizers.records import TaskScore
 from signatures.records import Candidate, Objective
 
@@ -86,6 +87,8 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
         "candidates": str(job.folder / "candidates"),
         "figure": str(job.folder / "front.png"),
     }
+    if job.config.tracking:
+        paths["mlflow"] = store_of(job.folder.parent).shown
     for name, path in paths.items():
         job.say(f"{name}: {path}")
     named = {row: {name: one.model_dump(mode="json") for name, one in cells.items()} for row, cells in families.items()}

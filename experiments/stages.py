@@ -21,6 +21,7 @@ from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.setup import Grant
 from optimizers.space import Space, space_of
 from signatures.digest import seed_of
+from signatures.errors import WorkerError
 from signatures.records import Amounts, Candidate, Split, Task
 
 Step = Callable[[], object]
@@ -93,15 +94,16 @@ def evaluator_of(
 async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[TreeReplay, list[tuple[Task, str]]]:
     """Record, or recall, a tree for each train task and some val tasks, and judge every attempt in them.
 
-    The replay comes with one output per task, for judging a second time.
+    The replay comes with one output per task, for judging a second time. Raises WorkerError where no attempt worked.
     """
     plan, evaluator = plan_of(config, wired.actions), evaluator_of(wired, split="search", namespace="record")
     parts = wired.setup.parts(seed_candidate())
     wide = Grant(plan.most_attempts, config.turns, wired.actions)
+    condition = f"collect {plan.roots}x{plan.depth}"  # plans of one size but another shape are other episodes
 
     async def one(task: Task) -> tuple[Task, Tree, str | None]:
         spec = wired.setup.spec(
-            task, seed_candidate(), condition="collect", split="search", seed=seed_of("collect"), grant=wide
+            task, seed_candidate(), condition=condition, split="search", seed=seed_of("collect"), grant=wide
         ).model_copy(update={"granted": Amounts()})
         episode, history, outputs = await collect(spec, parts, plan)
         verdicts = await evaluator.verdicts(task, episode, outputs)
@@ -111,6 +113,9 @@ async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[Tr
     tasks = (*wired.splits.train, *wired.splits.val[: config.recorded_val])
     grown = await wired.setup.executor.map(one, tasks)
     trees = {task.digest: tree for task, tree, _ in grown}
+    if all(output is None for _, _, output in grown):
+        failures = [seen.attempt.failure for tree in trees.values() for seen in tree.history]
+        raise WorkerError(f"no attempt could be recorded; {next((f.message for f in failures if f), 'none was made')}")
     replay = TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
     return replay, [(task, output) for task, _, output in grown if output is not None]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,9 +155,12 @@ def definition_of_done(benchmark: Benchmark, splits: Splits) -> Manifest:
 
 
 def split_tasks(benchmark: Benchmark, config: GepaConfig) -> Splits:
-    """Train and val from the front of the search split, dev from the dev split. Raises UsageError on overlap."""
+    """Train and val from the front of the search split, dev from the dev split. Raises UsageError.
+
+    No split may share a task with another: the holdout is named for that, and not read.
+    """
     search, dev = benchmark.tasks("search"), benchmark.tasks("dev")
-    require_disjoint({"search": search, "dev": dev})
+    require_disjoint({"search": search, "dev": dev, "holdout": benchmark.tasks("holdout")})
     for name, wanted, there in (("train + val", config.train + config.val, search), ("dev", config.dev, dev)):
         if wanted > len(there):
             raise UsageError(f"{name}: {wanted} tasks asked, the split has {len(there)}")
@@ -165,12 +168,14 @@ def split_tasks(benchmark: Benchmark, config: GepaConfig) -> Splits:
     return Splits(train=train, val=val, dev=dev[: config.dev])
 
 
-def require_disjoint(splits: dict[Split, Sequence[Task]]) -> None:
-    """Raises UsageError listing task digests that are in two splits."""
+def require_disjoint(splits: Mapping[Split, Sequence[Task]]) -> None:
+    """Raises UsageError listing task digests that are in two splits, or twice in one."""
     seen: dict[str, str] = {}
     for split, tasks in splits.items():
-        shared = [task.digest for task in tasks if seen.setdefault(task.digest, split) != split]
-        if shared:
-            raise UsageError(
-                f"splits overlap: {len(shared)} tasks of {split} are in another split: {', '.join(shared[:5])}"
-            )
+        digests = [task.digest for task in tasks]
+        if shared := [digest for digest in digests if digest in seen]:
+            named = ", ".join(shared[:5])
+            raise UsageError(f"splits overlap: {len(shared)} tasks of {split} are in another split: {named}")
+        if len(set(digests)) < len(digests):
+            raise UsageError(f"{split} names a task twice: {max(digests, key=digests.count)}")
+        seen.update(dict.fromkeys(digests, split))

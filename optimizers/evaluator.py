@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from controllers.budget import Budget
 from controllers.loop import run_episode
-from controllers.retry import Breaker
+from controllers.retry import Breaker, with_retries
 from controllers.spec import Rollout
 from judges.ledger import VerdictLedger
 from judges.records import Verdict
@@ -22,7 +22,7 @@ from optimizers.scoring import episode_values
 from optimizers.setup import Grant, Setup
 from signatures.digest import digest_of
 from signatures.errors import FirewallBreach
-from signatures.records import Amounts, Candidate, Episode, Failure, PolicyName, Split, Task
+from signatures.records import Amounts, Candidate, Cost, Episode, Failure, PolicyName, Split, Task
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Evaluator:
         self._replay = replay
         self._billed: set[str] = set()
         self._judge_breaker = Breaker(setup.breaker.limit)
+        self._proposer_breaker = Breaker(setup.breaker.limit)
 
     async def evaluate(self, request: Request) -> list[Scored]:
         """One `Scored` per task, in order. Raises BudgetExceeded before anything that cannot be paid for starts.
@@ -122,15 +123,27 @@ class Evaluator:
         *,
         number: int,
     ) -> Proposal | None:
-        """The proposer's answer, journaled before it is used and billed like an attempt. Raises ProviderError."""
+        """The proposer's answer, journaled before it is used and billed like an attempt.
+
+        A proposer that cannot be asked proposes nothing. Raises Outage where that happens too often in a row.
+        """
         key = digest_of("proposal", self._namespace, number, candidate.digest, component, proposer.name)
         known = self._journal.proposal(key)
         if known is None:
-            answer, cost = await proposer.propose(candidate, component, records, seed=number)
-            known = Proposed(proposal=answer, cost=cost)
+            known = await self._proposed(proposer, lambda: proposer.propose(candidate, component, records, seed=number))
             self._journal.write_proposal(key, known)
         self.budget.charge(known.cost)
         return known.proposal
+
+    async def _proposed(
+        self, proposer: Proposer, ask: Callable[[], Awaitable[tuple[Proposal | None, Cost]]]
+    ) -> Proposed:
+        answer = await with_retries(ask, f"proposer {proposer.name}", self.setup.retry)
+        if isinstance(answer, Failure):
+            self._proposer_breaker.failed(answer)
+            return Proposed(proposal=None, failure=answer)
+        self._proposer_breaker.succeeded()
+        return Proposed(proposal=answer[0], cost=answer[1])
 
     def recorded_moves(self, task_digest: str) -> list[Reflection]:
         """The moves that the recorded tree of a task shows, if there is one."""

@@ -112,7 +112,7 @@ class Adapter:
         reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
         components_to_update: list[str],
     ) -> dict[str, str]:
-        """Ask the proposer for each component; those that stay as they are are left out."""
+        """One edit: the proposer is asked for the components in turn until it has a new text for one of them."""
         texts: dict[str, str] = {}
         for name in components_to_update:
             component: PolicyName = name  # type: ignore[assignment]  # gepa names components by str
@@ -126,6 +126,7 @@ class Adapter:
                 texts[name] = proposal.text
                 child = self.digest_of({**candidate, **texts})
                 self._proposed[child] = (proposal.proposer, proposal.evidence)
+                break
         return texts
 
     def should_accept(self, proposal: Any, state: Any) -> bool:

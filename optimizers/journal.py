@@ -11,7 +11,7 @@ from controllers.jsonlog import JsonLog, read_jsonlog
 from optimizers.records import TaskScore
 from signatures.digest import canonical_json, digest_of
 from signatures.errors import StoreError, UsageError
-from signatures.records import Cost, Record
+from signatures.records import Cost, Failure, Record
 
 
 class Proposal(Record):
@@ -27,6 +27,8 @@ class Proposed(Record):
 
     proposal: Proposal | None
     cost: Cost = Cost()
+    failure: Failure | None = None
+    "set where the proposer could not be asked"
 
 
 class Journal:

@@ -6,11 +6,13 @@ can know are marked in `measured` and stay outside the content digest.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticSerializationError
 
 from signatures.digest import digest_of, digest_text
 
@@ -49,6 +51,15 @@ class Record(BaseModel):
     def content_digest(self) -> str:
         """The digest of `content()`."""
         return digest_of(self.content())
+
+    def encodable(self) -> Self:
+        """This record with lone surrogates, which a model can write and no store takes, replaced by `?`."""
+        try:
+            self.model_dump_json()
+        except PydanticSerializationError:
+            text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+            return self.model_validate_json(text.encode("utf-8", "replace"))
+        return self
 
 
 class Task(Record):

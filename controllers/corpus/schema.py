@@ -47,7 +47,7 @@ class Table:
     kind: type[Attempt] | type[Decision] | type[Episode]
     columns: tuple[str, ...]
     indexed: tuple[str, ...]
-    "the selective ones; filtering by another column reads the whole table"
+    "few: ids are random, so each index costs an append a page; filtering by another column alone reads the whole table"
 
     def parse(self, body: bytes | str) -> AnyRecord:
         """The record of this JSON. Raises StoreError."""
@@ -71,7 +71,7 @@ TABLES: Final[Mapping[type, Table]] = MappingProxyType(
                 "attempts",
                 Attempt,
                 ("episode_id", "task_digest", "benchmark", "parent_id", "outcome"),
-                ("episode_id", "task_digest", "parent_id"),
+                ("episode_id", "task_digest"),
             ),
             Table("decisions", Decision, ("episode_id", "policy", "action"), ("episode_id",)),
             Table(
@@ -163,11 +163,15 @@ def _begin(db: sqlite3.Connection) -> None:
 
 
 def _mode(path: Path, readonly: bool) -> str:
-    """A corpus at rest on a read-only medium is declared immutable: SQLite could not make its lock file beside it."""
+    """How a file is opened. A reader, too, opens for writing where it may, so that the last one out tidies up.
+
+    A corpus at rest on a read-only medium is declared immutable: SQLite could not make its lock file beside it.
+    """
     if not readonly:
         return "mode=rwc"
-    at_rest = not path.with_name(path.name + "-wal").exists()
-    return "mode=ro&immutable=1" if at_rest and not os.access(path.parent, os.W_OK) else "mode=ro"
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
+    return "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
 
 
 def _prepare(db: sqlite3.Connection, path: Path, *, readonly: bool) -> None:
@@ -175,6 +179,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, readonly: bool) -> None:
     if fresh and readonly:
         raise StoreError(f"{path}: is empty, not a corpus")
     if readonly:
+        db.execute("PRAGMA query_only=ON")
         return
     _use_wal(db, path)
     db.execute("PRAGMA synchronous=FULL")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
@@ -125,18 +125,21 @@ def _pack_new(db: sqlite3.Connection, packer: Packer, blobs: Sequence[Blob]) -> 
     sql = "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))"
     stored = {digest for (digest,) in db.execute(sql, (wanted,)).fetchall()}
     new = {blob.digest: blob.data for blob in blobs if blob.digest not in stored}
-    return {digest: packer.pack(data) if len(data) < SMALL_BYTES else None for digest, data in new.items()}
+    small = {digest: data for digest, data in new.items() if len(data) < SMALL_BYTES}
+    packed = dict(zip(small, packer.pack_all([*small.values()]), strict=True))
+    return {digest: packed.get(digest) for digest in new}
 
 
-def _insert_rows(db: sqlite3.Connection, packer: Packer, rows: Iterable[Row]) -> None:
+def _insert_rows(db: sqlite3.Connection, packer: Packer, rows: Collection[Row]) -> None:
     """Number the rows from the high water on, across tables in the order given."""
     (first,) = db.execute(HIGH_WATER).fetchone()
-    numbered = list(enumerate(rows, first + 1))
+    bodies = packer.pack_all([row.body for row in rows])
+    numbered = list(enumerate(zip(rows, bodies, strict=True), first + 1))
     for table in TABLES.values():
         names = ("id", *table.columns)
         values = attrgetter(*names)
         marks = ", ".join("?" * (len(names) + 2))
         db.executemany(
             f"INSERT INTO {table.name} (n, {', '.join(names)}, body) VALUES ({marks})",
-            [(n, *values(row.record), packer.pack(row.body)) for n, row in numbered if row.table is table],
+            [(n, *values(row.record), body) for n, (row, body) in numbered if row.table is table],
         )

@@ -8,7 +8,7 @@ Source: Agrawal et al. 2025, "GEPA: Reflective Prompt Evolution Can Outperform R
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optimizers.archive import Archive
@@ -38,6 +38,7 @@ class GepaSearch:
                 valset=Loader([Example(task, "val") for task in plan.val]),
                 adapter=adapter,
                 candidate_selection_strategy=FrontSelector(adapter, plan.seed),
+                module_selector=Rotation(),
                 skip_perfect_score=False,
                 reflection_minibatch_size=plan.minibatch,
                 stop_callbacks=pace,
@@ -94,6 +95,22 @@ class FrontSelector:
         index = {self._adapter.digest_of(texts): i for i, texts in enumerate(state.program_candidates)}
         known = [index[digest] for digest in front if digest in index]
         return self._rng.choice(known) if known else 0
+
+
+class Rotation:
+    """Names the components in turn, the others after it: where one has nothing to gain, the next is tried."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+
+    def __call__(
+        self, state: Any, trajectories: Any, scores: Any, candidate_idx: int, candidate: Mapping[str, str]
+    ) -> list[str]:
+        """All component names, beginning with another one each time."""
+        names = list(candidate)
+        first = self._turn % len(names)
+        self._turn += 1
+        return [*names[first:], *names[:first]]
 
 
 class Pace:

@@ -68,9 +68,9 @@ class DropsBlobs(Delegating):
 
 class RefusesRepeats(Delegating):
     async def append(self, *records: AnyRecord, blobs: Iterable[bytes] = ()) -> None:
-        for record in records:
-            if await self.inner.get(type(record), record.id):
-                raise StoreError("again")
+        stored = {record.id async for record in self.inner.arrivals()}
+        if any(record.id in stored for record in records):
+            raise StoreError("again")
         await self.inner.append(*records, blobs=blobs)
 
 

@@ -12,6 +12,7 @@ from controllers.baselines import control_arms, seed_candidate
 from controllers.corpus import SqliteCorpus
 from controllers.observe import lineage
 from controllers.program import controller_of, lm_component
+from controllers.retry import RetryPolicy
 from controllers.scripted_engine import scripted_lm
 from judges.records import Judgement
 from optimizers.evaluator import Evaluator, Request, Scored
@@ -19,7 +20,7 @@ from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.setup import Grant
 from optimizers.vectors import mean_vector
-from signatures.errors import BudgetExceeded, FirewallBreach, InfraError, Outage
+from signatures.errors import BudgetExceeded, FirewallBreach, InfraError, Outage, ProviderError
 from signatures.records import Amounts, Candidate, Cost, PolicyName, Task
 from tests.worlds.lab import GRANT, STEERS, Lab, lamp_follower, steered, with_components
 from tests.worlds.planted import PlantedJudge
@@ -387,6 +388,20 @@ class TestProposals:
         size = (lab.folder / "journal.jsonl").stat().st_size
         await other(evaluator, proposer)  # type: ignore[misc]
         assert (lab.folder / "journal.jsonl").stat().st_size > size
+
+    async def test_a_proposer_that_cannot_be_asked_proposes_nothing_then_and_on_resume(self, lab: Lab) -> None:
+        class Down(Suggesting):
+            async def propose(self, *args: object, **kwargs: object) -> tuple[Proposal | None, Cost]:
+                self.calls += 1
+                raise ProviderError("model x: 500", retryable=True)
+
+        proposer = Down()
+        for _ in range(2):
+            setup = replace(lab.setup(), retry=RetryPolicy(tries=3, base_s=0.0))
+            assert await lab.evaluator(setup=setup).propose(proposer, seed_candidate(), "steer", [], number=1) is None
+            lab.close_journals()
+        assert proposer.calls == 3
+        assert "model x: 500" in (lab.folder / "journal.jsonl").read_text()
 
     def test_without_trees_there_are_no_recorded_moves(self, lab: Lab) -> None:
         assert lab.evaluator().recorded_moves("any") == []

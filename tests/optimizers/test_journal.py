@@ -163,11 +163,6 @@ def test_a_score_that_was_edited_to_what_no_score_can_be_is_named(path: Path, va
         Journal(path)
 
 
-def test_a_folder_is_no_journal(tmp_path: Path) -> None:
-    with pytest.raises((StoreError, OSError)):
-        Journal(tmp_path)
-
-
 def test_a_key_names_all_that_decides_a_score() -> None:
     base = ("candidate", "task", 1, "search", "revision")
     keys = {score_key(*base)}

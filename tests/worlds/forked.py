@@ -125,7 +125,8 @@ def serve(module: str, preload: Iterable[str]) -> None:
 
 def play(module: str, asked: Mapping[str, Any]) -> NoReturn:
     """In the child: become the run, and end as it ends."""
-    sys.stdin = Path(os.devnull).open()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
     for number, file in zip((1, 2), asked["files"], strict=True):
         target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(target, number)

@@ -30,7 +30,7 @@ from tests.worlds.planted import ATTEMPTS, DIRECTIVES, LIT_GROUPS, TURNS, Counti
 
 STEERS = ("none", *(directive.action for directive in DIRECTIVES))
 GRANT = Grant(ATTEMPTS, TURNS, STEERS)
-PLAN = CollectPlan(roots=2, depth=2, actions=STEERS)
+PLAN = CollectPlan(roots=4, depth=2, actions=STEERS)
 NO_WAIT = RetryPolicy(tries=1)
 
 
@@ -90,17 +90,21 @@ class Lab:
             replay=replay,
         )
 
-    async def tree(self, task: Task, plan: CollectPlan = PLAN, *, seed: int = 5) -> Tree:
-        """The recorded and judged tree of one task."""
+    async def tree(self, task: Task, plan: CollectPlan = PLAN, *, judged_by: Evaluator | None = None) -> Tree:
+        """The recorded and judged tree of one task; without an evaluator the ledger hears nothing of it."""
         wide = replace(self.grant, attempts=plan.most_attempts)
         setup = self.setup()
-        spec = setup.spec(task, seed_candidate(), condition="collect", split="search", seed=seed, grant=wide)
-        _, history, outputs = await collect(spec, setup.parts(seed_candidate()), plan)
+        spec = setup.spec(task, seed_candidate(), condition="collect", split="search", seed=5, grant=wide)
+        episode, history, outputs = await collect(spec, setup.parts(seed_candidate()), plan)
+        if judged_by is not None:
+            return Tree(history, await judged_by.verdicts(task, episode, outputs))
         return Tree(history, {id: (await self.judge.judge(task, out)).score for id, out in outputs.items()})
 
-    async def replay(self, tasks: Sequence[Task], plan: CollectPlan = PLAN) -> TreeReplay:
+    async def replay(
+        self, tasks: Sequence[Task], plan: CollectPlan = PLAN, *, judged_by: Evaluator | None = None
+    ) -> TreeReplay:
         """The trees of several tasks, to be replayed."""
-        trees = {task.digest: await self.tree(task, plan) for task in tasks}
+        trees = {task.digest: await self.tree(task, plan, judged_by=judged_by) for task in tasks}
         return TreeReplay(trees, self.benchmark, self.benchmark.objectives, self.grant)
 
     def space(self, replay: TreeReplay) -> Space:
@@ -116,6 +120,15 @@ class Lab:
         """Close every file."""
         self.close_journals()
         self.ledger.close()
+
+
+async def cut_corpus(corpus: MemoryCorpus, records: int) -> MemoryCorpus:
+    """A copy of what a corpus held after its first `records` records, with all blobs."""
+    copy = MemoryCorpus()
+    async for record in corpus.arrivals(until=records):
+        await copy.append(record)
+    await copy.append(blobs=[await corpus.blob(digest) async for digest in corpus.blob_digests()])
+    return copy
 
 
 ACTIONS: Mapping[PolicyName, tuple[str, ...]] = {

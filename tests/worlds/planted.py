@@ -205,7 +205,7 @@ class PlantedBenchmark:
             _group(json.loads(event.arguments)["part"])
             for seen in history
             for event in seen.trace
-            if event.kind == "tool"
+            if event.name == "work"
         }
         return {directive.action: directive.action not in touched for directive in DIRECTIVES}
 

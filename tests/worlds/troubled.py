@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 from controllers import Worker
+from judges import Judge
 from signatures.records import AttemptContext, AttemptResult, Task, WorkerFingerprint
-from tests.worlds.planted import PlantedBenchmark
+from tests.worlds.planted import PlantedBenchmark, PlantedJudge
 
 SLEEP_S = "TROUBLED_SLEEP_S"
 """Seconds that an attempt takes."""
@@ -33,9 +34,24 @@ class TroubledWorker:
     async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
         """One attempt. Raises ConnectionError, which is tried again, while the file exists."""
         await asyncio.sleep(float(os.environ.get(SLEEP_S, "0")))
-        trouble = os.environ.get(FAILS)
-        if trouble and Path(trouble).exists():
-            with Path(trouble).open("ab") as file:
-                file.write(b".")
-            raise ConnectionError("the machine does not answer")
+        _fail_if_asked()
         return await self.inner.attempt(task, context, start)
+
+
+def _fail_if_asked() -> None:
+    trouble = os.environ.get(FAILS)
+    if trouble and Path(trouble).exists():
+        with Path(trouble).open("ab") as file:
+            file.write(b".")
+        raise ConnectionError("the machine does not answer")
+
+
+CANARY = "canary-7d1f4c90b2"
+
+
+class MarkedBenchmark(PlantedBenchmark):
+    """The planted benchmark whose judge writes the canary into every verdict."""
+
+    def judge(self) -> Judge:
+        """The planted judge, marked."""
+        return PlantedJudge(canary=CANARY)

@@ -21,6 +21,12 @@ def test_packing_and_unpacking_give_the_bytes_back(data: bytes) -> None:
     assert checked(Blob.of(data).digest, data) == data
 
 
+@given(st.lists(st.binary(max_size=2000), max_size=20))
+def test_packing_all_is_packing_each(parts: list[bytes]) -> None:
+    packer = Packer()
+    assert [packer.unpack(frame, "it") for frame in packer.pack_all(parts)] == parts
+
+
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_other_bytes_under_a_digest_are_refused(one: bytes, other: bytes) -> None:
     if one == other:

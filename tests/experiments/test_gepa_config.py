@@ -1,0 +1,62 @@
+"""The config of the main job: its defaults run, its dump is it, and what cannot be is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.config import dump, merge
+from experiments.gepa_config import GepaConfig
+from signatures.errors import UsageError
+
+
+def test_the_defaults_search_five_generations_or_more_within_their_own_budget() -> None:
+    config = GepaConfig()
+    assert config.generations >= 5
+    assert config.max_attempts >= (config.val + 2 * config.minibatch) * config.attempts
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    noise=st.floats(0, 1),
+    lm=st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20),
+    train=st.integers(12, 100),
+    max_usd=st.none() | st.floats(0, 1e6),
+)
+def test_a_dumped_config_is_read_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, noise: float, lm: str | None, train: int, max_usd: float | None
+) -> None:
+    config = GepaConfig(seed=seed, options={"noise": noise, "dev_layers": ["vpn"]}, lm=lm, train=train, max_usd=max_usd)
+    file = tmp_path_factory.getbasetemp() / "config.toml"
+    file.write_text(dump(config), encoding="utf-8")
+    assert merge(GepaConfig, file) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("train=0", "train"),
+        ("attempts=9", "attempts"),
+        ("val=1", "val"),
+        ("dev=1", "dev"),
+        ("turns=null", "turns"),
+        ("concurrency=0", "concurrency"),
+        ("seed=-1", "seed"),
+        ("max_usd=-0.5", "max_usd"),
+        ('tier="boss"', "tier"),
+        ("generatoins=3", "did you mean 'generations'"),
+        ("minibatch=25", "minibatch=25 is more than train=24"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(override: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named) as refused:
+        merge(GepaConfig, None, [override])
+    assert "\n" not in str(refused.value)
+
+
+def test_every_field_that_may_be_left_out_can_be_dumped(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(dump(GepaConfig()), encoding="utf-8")
+    assert merge(GepaConfig, tmp_path / "config.toml") == GepaConfig()

@@ -1,0 +1,186 @@
+"""The stages of a run: what they may cost is an upper bound, and what the corpus holds is not attempted again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from controllers.baselines import seed_candidate
+from controllers.scripted_engine import scripted_lm
+from experiments.gepa_config import GepaConfig
+from experiments.places import claim
+from experiments.stages import (
+    Cost,
+    arms_of,
+    cost_of,
+    evaluator_of,
+    plan_of,
+    projection,
+    proposer_of,
+    record_trees,
+    score_arm,
+    score_candidates,
+    space_from,
+    start_of,
+)
+from experiments.wiring import Ready, Wired, ready, wired
+from optimizers.proposers.lm import LMProposer
+from optimizers.proposers.mined import MinedProposer
+from signatures.errors import WorkerError
+from signatures.records import Attempt, Episode
+from tests.worlds.planted import CountingWorker
+from tests.worlds.small import small
+
+ACTIONS = ("none", "fan", "pump", "valve", "core")
+
+
+@contextmanager
+def opened(
+    root: Path, worker: CountingWorker | None = None, **changed: JsonValue
+) -> Iterator[tuple[GepaConfig, Wired]]:
+    given: Ready = ready(small(root, **changed))
+    if worker is not None:
+        given = replace(given, worker=worker)
+    with wired(given, claim(given.config, given.manifest)) as parts:
+        yield given.config, parts
+
+
+def counted(root: Path) -> CountingWorker:
+    return CountingWorker(ready(small(root)).worker)
+
+
+def nothing() -> None:
+    """No progress bar."""
+
+
+def test_the_projection_adds_up_the_most_that_each_stage_may_take(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    cost = cost_of(config, ACTIONS, arms=5)
+    trees = config.train + config.recorded_val
+    assert cost == Cost(
+        record=trees * 2 * (1 + 5),  # 2 roots, each with a child under each of 5 actions
+        arms=5 * (6 + 8) * 2,
+        search=120,
+        random=120,
+        dev=(3 * 3 + 1 + 1) * 8 * 2,
+    )
+    assert cost.total == sum(cost)
+
+
+def test_the_projection_is_one_line_that_names_every_stage_and_the_model(tmp_path: Path) -> None:
+    cost = Cost(1, 2, 3, 4, 5)
+    plain = projection(cost, small(tmp_path))
+    assert plain.startswith("at most 15 attempts: 1 recorded (reused if there), 2 in control arms, 3 in the search")
+    assert "usd" not in plain
+    limited = projection(cost, small(tmp_path, lm="a/b", max_usd=0.5))
+    assert "up to 24 decisions by a/b, at most 0.5 usd in the search" in limited
+    assert "no limit in usd" in projection(cost, small(tmp_path, lm="a/b"))
+    assert "at most 0 usd" in projection(cost, small(tmp_path, lm="a/b", max_usd=0))
+    assert "\n" not in plain + limited
+
+
+async def test_recording_stays_within_its_projection_and_happens_once(tmp_path: Path) -> None:
+    worker = counted(tmp_path)
+    steps: list[None] = []
+    with opened(tmp_path, worker) as (config, parts):
+        replay, outputs = await record_trees(config, parts, lambda: steps.append(None))
+        first = len(worker.calls)
+        assert 0 < first <= cost_of(config, parts.actions, 5).record
+        assert len(set(worker.calls)) == first
+        await record_trees(config, parts, nothing)
+        assert len(worker.calls) == first
+    recorded = {task.digest for task in (*parts.splits.train, *parts.splits.val[:3])}
+    assert set(replay.trees) == recorded == {task.digest for task, _ in outputs}
+    assert len(steps) == len(recorded)
+
+
+async def test_another_run_with_another_seed_reuses_the_trees(tmp_path: Path) -> None:
+    worker = counted(tmp_path)
+    with opened(tmp_path, worker) as (config, parts):
+        await record_trees(config, parts, nothing)
+    first = len(worker.calls)
+    with opened(tmp_path, worker, seed=7) as (config, parts):
+        await record_trees(config, parts, nothing)
+    assert len(worker.calls) == first
+
+
+async def test_trees_of_one_size_and_another_shape_do_not_meet(tmp_path: Path) -> None:
+    # 12 roots, or 2 roots with 5 children each: 12 attempts a task either way.
+    with opened(tmp_path, attempts=1, roots=12) as (config, parts):
+        assert plan_of(config, parts.actions).most_attempts == 12
+        await record_trees(config, parts, nothing)
+    with opened(tmp_path, attempts=2, roots=2) as (config, parts):
+        assert plan_of(config, parts.actions).most_attempts == 12
+        await record_trees(config, parts, nothing)
+
+
+async def test_a_worker_that_never_works_is_an_infrastructure_failure_and_no_score(tmp_path: Path) -> None:
+    worker = CountingWorker(ready(small(tmp_path)).worker, fails=lambda task, call: OSError("no machine"))
+    with opened(tmp_path, worker, train=1, minibatch=1, recorded_val=1) as (config, parts):
+        with pytest.raises(WorkerError, match=r"no attempt could be recorded; .*no machine"):
+            await record_trees(config, parts, nothing)
+        assert [a.outcome async for a in parts.setup.corpus.scan(Attempt)] == ["infra_error"] * 4
+
+
+async def test_the_space_is_what_the_train_moves_span(tmp_path: Path) -> None:
+    with opened(tmp_path) as (config, parts):
+        replay, _ = await record_trees(config, parts, nothing)
+        space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+    assert space.actions["steer"] == ACTIONS
+    assert space.actions["topology"] == ("refine_last", "fanout_1", "fanout_2")
+    assert any(name.startswith("planted.lit") for name in space.thresholds)
+    assert space_from(replay, parts.splits.train, ACTIONS, 1).actions["topology"] == ("refine_last", "fanout_1")
+
+
+async def test_without_a_model_rules_are_mined_and_with_one_it_is_asked(tmp_path: Path) -> None:
+    lm, _ = scripted_lm(lambda prompt: "")
+    with opened(tmp_path) as (config, parts):
+        replay, _ = await record_trees(config, parts, nothing)
+        space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+        asked = replace(parts, lm=lm)
+        assert isinstance(proposer_of(parts, space), MinedProposer)
+        assert start_of(config, parts) == seed_candidate()
+        assert isinstance(proposer_of(asked, space), LMProposer)
+        resident = config.model_copy(update={"tier": "resident"})
+        for used, tier in ((config, "frontier"), (resident, "resident")):
+            components = start_of(used, asked).components
+            assert set(components) == {"stop", "topology", "steer"}
+            assert all(f'"tier":"{tier}"' in text and '"model":"scripted"' in text for text in components.values())
+
+
+@pytest.mark.parametrize(
+    ("actions", "lm", "names"),
+    [
+        (ACTIONS, None, ["random@2", "continue@2", "placebo@2", "refine@2/rule", "long@1"]),
+        (("none",), None, ["random@2", "continue@2", "refine@2/report", "long@1"]),
+        (
+            ("none", "untried"),
+            "a/b",
+            ["random@2", "continue@2", "placebo@2", "refine@2/untried", "refine@2/rule", "refine@2/text", "long@1"],
+        ),
+    ],
+)
+def test_the_arms_follow_the_table_of_actions(
+    tmp_path: Path, actions: tuple[str, ...], lm: str | None, names: list[str]
+) -> None:
+    arms = arms_of(small(tmp_path, lm=lm), actions)
+    assert [arm.name for arm in arms] == names
+    assert {arm.attempts * (arm.turns_per_attempt or 0) for arm in arms} == {2 * 3}  # equal compute
+
+
+async def test_arms_and_candidates_meet_the_same_tasks_with_the_same_seed(tmp_path: Path) -> None:
+    with opened(tmp_path) as (config, parts):
+        dev = evaluator_of(parts, split="dev", namespace="dev")
+        arm = next(arm for arm in arms_of(config, parts.actions) if arm.name == "continue@2")
+        on_dev = await score_arm(dev, arm, parts.splits.dev, seed=9)
+        both = await score_candidates(dev, {"a": seed_candidate()}, parts.splits.dev, seed=9, step=nothing)
+        digests = [task.digest for task in parts.splits.dev]
+        assert [score.task_digest for score in on_dev] == [score.task_digest for score in both["a"]] == digests
+        splits = {episode.split async for episode in parts.setup.corpus.scan(Episode)}
+    assert splits == {"dev"}
+    assert {score.source for score in (*on_dev, *both["a"])} == {"live"}
