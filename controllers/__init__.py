@@ -53,8 +53,13 @@ class Corpus(Protocol):
     async def get(self, kind: type[RecordT], id: str) -> RecordT | None:
         """The record of that kind and id, or None."""
 
-    def scan(self, kind: type[RecordT], where: Mapping[str, str] | None = None) -> AsyncIterator[RecordT]:
-        """All records of a kind in order of arrival, filtered by indexed columns (see `corpus/journal.py`)."""
+    def scan(
+        self, kind: type[RecordT], where: Mapping[str, str] | None = None, *, until: int | None = None
+    ) -> AsyncIterator[RecordT]:
+        """All records of a kind in order of arrival, filtered by indexed columns, up to the mark `until` or to now."""
+
+    async def high_water(self) -> int:
+        """A mark of what is stored now: a scan up to it gives the same however the corpus grows."""
 
     async def blob(self, digest: str) -> bytes:
         """The bytes with that digest, checked against it. Raises StoreError."""

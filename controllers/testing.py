@@ -6,11 +6,11 @@ The tests are async: they need pytest-asyncio with `asyncio_mode = "auto"`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from controllers import Corpus, RecordT
+from controllers import Corpus
 from signatures.digest import digest_bytes, digest_of
 from signatures.errors import StoreError, UsageError
 from signatures.records import (
@@ -30,18 +30,6 @@ T = TypeVar("T")
 _WORKER = WorkerFingerprint(name="scripted", params={"noise": "0.15"})
 SMALL, LARGE = b"small", bytes(range(256)) * 400
 """One blob of each storage class that back ends tell apart: 5 bytes and 100 KiB."""
-
-
-class FrozenScans(Corpus, Protocol):
-    """A corpus whose scans can be held to a prefix: what replay reads while the corpus grows."""
-
-    def scan(
-        self, kind: type[RecordT], where: Mapping[str, str] | None = None, *, until: int | None = None
-    ) -> AsyncIterator[RecordT]:
-        """As `Corpus.scan`, up to the mark `until`, or up to now."""
-
-    async def high_water(self) -> int:
-        """A mark of what is stored now."""
 
 
 def an_attempt(
@@ -122,7 +110,7 @@ async def listed(records: AsyncIterator[T]) -> list[T]:
 class CorpusContract:
     """What every corpus owes. Fixture to give: `corpus`, an empty one."""
 
-    async def test_what_was_appended_comes_back_equal(self, corpus: FrozenScans) -> None:
+    async def test_what_was_appended_comes_back_equal(self, corpus: Corpus) -> None:
         """Every field of every kind, and blobs of every size."""
         attempt, decision, episode = an_attempt(0, wall_s=0.1), a_decision(0), an_episode()
         await corpus.append(attempt, decision, episode, blobs=[SMALL, LARGE, b""])
@@ -132,7 +120,7 @@ class CorpusContract:
         for data in (SMALL, LARGE, b""):
             assert await corpus.blob(digest_bytes(data)) == data
 
-    async def test_what_is_not_there_is_not_made_up(self, corpus: FrozenScans) -> None:
+    async def test_what_is_not_there_is_not_made_up(self, corpus: Corpus) -> None:
         """An id without a record is None, of another kind too; a digest without a blob is an error."""
         await corpus.append(an_episode("e"))
         assert await corpus.get(Attempt, "e") is None
@@ -140,13 +128,13 @@ class CorpusContract:
         with refused(StoreError):
             await corpus.blob(digest_bytes(b"never appended"))
 
-    async def test_nothing_may_be_appended(self, corpus: FrozenScans) -> None:
+    async def test_nothing_may_be_appended(self, corpus: Corpus) -> None:
         """An empty append is no error and leaves no mark."""
         before = await corpus.high_water()
         await corpus.append()
         assert await corpus.high_water() == before
 
-    async def test_twice_the_same_is_once(self, corpus: FrozenScans) -> None:
+    async def test_twice_the_same_is_once(self, corpus: Corpus) -> None:
         """In one call, in two calls, and where only measured fields differ: the first is kept."""
         first, slower = an_attempt(0, wall_s=0.1), an_attempt(0, wall_s=0.2)
         await corpus.append(first, first, blobs=[SMALL, SMALL])
@@ -154,7 +142,7 @@ class CorpusContract:
         await corpus.append(slower)
         assert await listed(corpus.scan(Attempt)) == [first]
 
-    async def test_the_same_id_with_other_content_is_refused_whole(self, corpus: FrozenScans) -> None:
+    async def test_the_same_id_with_other_content_is_refused_whole(self, corpus: Corpus) -> None:
         """What came in the same call is not kept either."""
         await corpus.append(an_attempt(0))
         with refused(StoreError):
@@ -166,7 +154,7 @@ class CorpusContract:
         with refused(StoreError):
             await corpus.blob(digest_bytes(LARGE))
 
-    async def test_a_refusal_is_the_offenders_alone(self, corpus: FrozenScans) -> None:
+    async def test_a_refusal_is_the_offenders_alone(self, corpus: Corpus) -> None:
         """Of appends under way together, only those that contradict fail."""
         await corpus.append(an_attempt(0))
         good = [corpus.append(an_attempt(number)) for number in range(1, 20)]
@@ -175,7 +163,7 @@ class CorpusContract:
         assert [type(fate) for fate in fates] == [type(None)] * 19 + [StoreError] * 3
         assert len(await listed(corpus.scan(Attempt))) == 20
 
-    async def test_of_contradicting_appends_at_once_one_wins(self, corpus: FrozenScans) -> None:
+    async def test_of_contradicting_appends_at_once_one_wins(self, corpus: Corpus) -> None:
         """Whatever order they arrive in, the corpus holds the one that did not fail."""
         outcomes: tuple[Outcome, ...] = ("ok", "empty", "refusal", "timeout")
         rivals = [an_attempt(0, outcome=outcome) for outcome in outcomes]
@@ -184,14 +172,14 @@ class CorpusContract:
             corpus.scan(Attempt)
         )
 
-    async def test_a_scan_is_in_order_of_arrival(self, corpus: FrozenScans) -> None:
+    async def test_a_scan_is_in_order_of_arrival(self, corpus: Corpus) -> None:
         """Across calls and within one, over more records than one page of any back end."""
         attempts = [an_attempt(number) for number in range(700)]
         for first in range(0, 700, 70):
             await corpus.append(*attempts[first : first + 70])
         assert await listed(corpus.scan(Attempt)) == attempts
 
-    async def test_a_scan_filters_by_columns(self, corpus: FrozenScans) -> None:
+    async def test_a_scan_filters_by_columns(self, corpus: Corpus) -> None:
         """By one, by several, by one that no record has; an unknown one is the caller's mistake."""
         root = an_attempt(0, episode="a")
         child = an_attempt(1, episode="a", parent=root.id, outcome="empty")
@@ -208,7 +196,7 @@ class CorpusContract:
         with refused(UsageError):
             await listed(corpus.scan(Attempt, {"colour": "red"}))
 
-    async def test_a_prefix_stays_as_it_was(self, corpus: FrozenScans) -> None:
+    async def test_a_prefix_stays_as_it_was(self, corpus: Corpus) -> None:
         """A scan up to a mark does not see what came later, whatever its kind."""
         await corpus.append(an_attempt(0), a_decision(0))
         mark = await corpus.high_water()
@@ -218,7 +206,7 @@ class CorpusContract:
         assert await listed(corpus.scan(Episode, until=mark)) == []
         assert await listed(corpus.scan(Attempt, until=await corpus.high_water())) == [an_attempt(0), an_attempt(1)]
 
-    async def test_a_scan_ends_where_it_began(self, corpus: FrozenScans) -> None:
+    async def test_a_scan_ends_where_it_began(self, corpus: Corpus) -> None:
         """A reader that appends as it reads does not read its own."""
         await corpus.append(an_attempt(0), an_attempt(1))
         seen = 0
@@ -227,7 +215,7 @@ class CorpusContract:
             seen += 1
         assert seen == 2
 
-    async def test_other_threads_may_append(self, corpus: FrozenScans) -> None:
+    async def test_other_threads_may_append(self, corpus: Corpus) -> None:
         """Each with its own event loop, at the same time."""
 
         def elsewhere(thread: int) -> None:

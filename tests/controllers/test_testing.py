@@ -10,7 +10,7 @@ import pytest
 from controllers import RecordT
 from controllers.corpus.memory import MemoryCorpus
 from controllers.corpus.schema import AnyRecord
-from controllers.testing import CorpusContract, FrozenScans, an_attempt, refused
+from controllers.testing import Corpus, CorpusContract, an_attempt, refused
 from signatures.errors import StoreError
 from signatures.records import Attempt
 
@@ -74,7 +74,7 @@ class RefusesRepeats(Delegating):
         await self.inner.append(*records, blobs=blobs)
 
 
-async def broken(corpus: FrozenScans) -> set[str]:
+async def broken(corpus: Corpus) -> set[str]:
     """Names of the contract's tests that `corpus`'s class fails."""
     contract = CorpusContract()
     failed = set()

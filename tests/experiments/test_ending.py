@@ -62,7 +62,7 @@ OUTCOME = Outcome(
 def job_at(root: Path, out: io.StringIO) -> Iterator[Job]:
     given = ready(small(root))
     folder = claim(given.config, given.manifest)
-    console = Console(file=out, width=200, markup=False)
+    console = Console(file=out, width=200, markup=False, soft_wrap=True)
     with wired(given, folder) as parts, EventLog(folder) as log:
         replay, _ = asyncio.run(record_trees(given.config, parts, lambda: None))
         space = space_from(replay, parts.splits.train, parts.actions, 2)
