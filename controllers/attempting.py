@@ -80,7 +80,15 @@ async def attempt(
     if recorded is not None:
         return await _recall(recorded, held, parts)
     start = None if parent_id is None else progress.states.get(parent_id)
-    context = AttemptContext(attempt_id=id, steer=steer, seed=seed, repeat=spec.repeat, turns_limit=limit)
+    wall = progress.budget.left("wall_s")
+    context = AttemptContext(
+        attempt_id=id,
+        steer=steer,
+        seed=seed,
+        repeat=spec.repeat,
+        turns_limit=limit,
+        wall_limit_s=None if wall is None else max(0.0, wall),
+    )
     outcome = await _checked(progress, parts, context, start)
     blank = _blank(progress, parts, context, parent, index).model_copy(update={"steer_cost": steer_cost})
     if isinstance(outcome, Failure):

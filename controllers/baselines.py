@@ -11,17 +11,17 @@ long@1        one attempt with k times the turns
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from controllers.program import rule_component
 from signatures.records import Candidate
 
-STOP_WHEN_PASSED: Final[list[dict[str, Any]]] = [
+STOP_WHEN_PASSED: Final[list[dict[str, object]]] = [
     {"when": [{"feature": "passed", "op": ">", "value": 0.5}], "then": {"done": 1.0}}
 ]
-FRESH_FIRST: Final[list[dict[str, Any]]] = [
+FRESH_FIRST: Final[list[dict[str, object]]] = [
     {"when": [{"feature": "attempts", "op": "<=", "value": 0.0}], "then": {"fanout_1": 1.0}}
 ]
 

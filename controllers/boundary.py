@@ -75,10 +75,12 @@ def _lm_handling(error: Exception) -> Handling | None:
 
 def _retry_after(error: BaseException | None) -> float | None:
     """Seconds the provider asked for: dspy's own field, or the header that LiteLLM keeps on the error below it."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         headers = getattr(error, "litellm_response_headers", None)
         asked = getattr(error, "retry_after", None) or (headers.get("retry-after") if headers is not None else None)
-        if isinstance(asked, int | float | str) and str(asked).replace(".", "", 1).isdigit():
+        if isinstance(asked, int | float | str) and str(asked).replace(".", "", 1).isdecimal():
             return float(asked)
         error = error.__cause__
     return None

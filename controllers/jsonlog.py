@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from signatures.digest import canonical_json
 from signatures.errors import StoreError
@@ -24,7 +23,7 @@ class JsonLog:
         except OSError as error:
             raise StoreError(f"{path}: cannot open for appending: {error}") from error
 
-    def append(self, entry: dict[str, Any]) -> None:
+    def append(self, entry: dict[str, object]) -> None:
         """Write `entry` as one line; return when it is on disk. Raises StoreError."""
         line = canonical_json(entry).encode("utf-8", "surrogatepass") + b"\n"
         if self._file.closed:
@@ -51,7 +50,7 @@ class JsonLog:
                 os.fsync(file.fileno())
 
 
-def read_jsonlog(path: Path) -> Iterator[dict[str, Any]]:
+def read_jsonlog(path: Path) -> Iterator[dict[str, object]]:
     """The entries of a log, oldest first; a torn last line is left out. Raises StoreError naming a bad line."""
     try:
         lines = path.read_bytes().split(b"\n")

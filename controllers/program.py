@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias, get_args
+from typing import Final, TypeAlias, cast, get_args
 
 import dspy
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -105,7 +105,7 @@ def policy_of(name: PolicyName, text: str, lm: Models) -> Policy:
     return _lm_policy(name, body, lm)
 
 
-def _lm_policy(name: PolicyName, body: Mapping[str, Any], models: Models) -> LMPolicy:
+def _lm_policy(name: PolicyName, body: Mapping[str, object], models: Models) -> LMPolicy:
     wanted = body.get("model")
     if models is None:
         raise UsageError(f"{name}: this policy asks a model ({wanted}); name one with --lm")
@@ -116,7 +116,7 @@ def _lm_policy(name: PolicyName, body: Mapping[str, Any], models: Models) -> LMP
     instructions, demos = body.get("instructions"), body.get("demos", [])
     if not isinstance(instructions, str) or not isinstance(demos, list) or not all(isinstance(d, dict) for d in demos):
         raise UsageError(f"{name}: a model's policy has instructions, a text, and demos, a list of objects")
-    policy = LMPolicy(name, lm, tier=body["tier"], instructions=instructions)
+    policy = LMPolicy(name, lm, tier=cast(Tier, body["tier"]), instructions=instructions)
     policy.predict.demos = [dspy.Example(demo) for demo in demos]
     return policy
 
@@ -126,6 +126,6 @@ def lm_component(name: PolicyName, lm: dspy.LM, *, tier: Tier = "frontier") -> s
     return LMPolicy(name, lm, tier=tier).text
 
 
-def rule_component(rules: list[dict[str, Any]], otherwise: Mapping[str, float]) -> str:
+def rule_component(rules: list[dict[str, object]], otherwise: Mapping[str, float]) -> str:
     """The component of a decision list, in canonical form."""
     return RulePolicy(parse_rules(canonical_json({"rules": rules, "otherwise": dict(otherwise)}))).text

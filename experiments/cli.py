@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 import typer
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from signatures.errors import TillerError, UsageError
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
-_REFUSED: Final = typer.BadParameter.__mro__[1]
+_REFUSED: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 """click's `UsageError`, wherever this release of typer keeps it."""
 
 

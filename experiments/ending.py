@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from controllers.program import controller_of
 from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated
@@ -63,7 +62,7 @@ def tell_members(job: Job, outcome: Outcome) -> None:
         tell_baseline(job, name, outcome.controllers[name], {"dev": scores})
 
 
-def report(job: Job, outcome: Outcome) -> dict[str, Any]:
+def report(job: Job, outcome: Outcome) -> dict[str, object]:
     """Print the tables, the sentence and the paths; return them as JSON-able data."""
     objectives, k = job.wired.benchmark.objectives, job.config.attempts
     rows = _rows(job, outcome)

@@ -14,7 +14,7 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,7 +38,7 @@ def run(
     resume: Path | None = None,
     quiet: bool = False,
     began: Callable[[Path], object] = lambda folder: None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Run a search in a folder of its own, or go on with the one in `resume`; the final table as JSON-able data.
 
     `began` is told the folder as soon as there is one. Raises TillerError.

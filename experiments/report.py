@@ -102,7 +102,7 @@ def sentence(name: str, primary: str, comparisons: Sequence[Comparison], *, n: i
 
 def as_json(
     rows: Sequence[Row], comparisons: Sequence[Comparison], text: str, paths: Mapping[str, str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The final table for machines."""
     return {
         "rows": [row.model_dump(mode="json") for row in rows],

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -50,7 +49,7 @@ def project(config: GepaConfig) -> Cost:
     return cost_of(config, actions, arms=len(arms_of(config, actions)))
 
 
-async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict[str, Any]:
+async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict[str, object]:
     """The whole run, in a folder that `claim` made. Killed and started again on it, it ends the same.
 
     Raises TillerError.
@@ -95,7 +94,9 @@ def _mirrored(config: GepaConfig, folder: Path, console: Console) -> Iterator[Ca
         console.print(mirror.close(30.0), highlight=False)
 
 
-async def _stages(config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console) -> dict[str, Any]:
+async def _stages(
+    config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console
+) -> dict[str, object]:
     console.print(_first_line(config, parts), highlight=False)
     arms = arms_of(config, parts.actions)
     console.print(projection(cost_of(config, parts.actions, len(arms)), config), highlight=False)
@@ -186,6 +187,6 @@ def _first_line(config: GepaConfig, parts: Wired) -> str:
     return f"{who}: policies and reflection by {parts.lm.model}"
 
 
-def _identity(config: GepaConfig) -> dict[str, Any]:
+def _identity(config: GepaConfig) -> dict[str, object]:
     """What makes two searches the same: not where they run, how many episodes at once, or who watches."""
     return config.model_dump(mode="json", exclude={"root", "concurrency", "tracking", "corpus"})

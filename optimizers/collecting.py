@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from controllers.attempting import Launched, attempt
 from controllers.deciding import Turn
+from controllers.executor import together
 from controllers.history import Seen
 from controllers.loop import record
 from controllers.observe import lineage
@@ -65,7 +65,7 @@ async def collect(spec: EpisodeSpec, parts: Parts, plan: CollectPlan) -> tuple[E
 async def _grow(progress: Progress, parts: Parts, parent: Seen | None, steers: Sequence[Steer]) -> list[Seen]:
     first = len(progress.history)
     launches = [attempt(progress, parts, parent, steer, index=first + n) for n, steer in enumerate(steers)]
-    launched: list[Launched] = await asyncio.gather(*launches)
+    launched: list[Launched] = await together(launches)
     await record(progress, parts, Turn(()), launched)
     return [one.seen for one in launched]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pydantic import Field
 
@@ -30,7 +29,7 @@ class Reflection(Record):
     observed: tuple[str, ...] = ()
     "the attempt that followed: every turn, tool error and checker detail, as rendered observations"
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """As a model is shown it."""
         return {
             "features before": {name: value for name, value in sorted(self.features.items()) if value},

@@ -44,7 +44,7 @@ class Record(BaseModel):
 
     schema_version: Literal[1] = 1
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """The JSON-able content without measured fields: what two equal runs agree on."""
         return self.model_dump(mode="json", exclude=set(self.measured))
 
@@ -121,7 +121,7 @@ class CheckerResult(Record):
     timed: bool = False
     "the value comes from a clock, so it is outside the content digest"
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """As `Record.content`, without what a clock decided."""
         return {**super().content(), **_UNTIMED} if self.timed else super().content()
 
@@ -239,7 +239,7 @@ class Attempt(Record):
         """The result of the checker of `objective`, if it ran."""
         return next((c for c in self.checks if c.objective == objective), None)
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """As `Record.content`, with the parts of costs and checks that no clock decides."""
         costs = {"cost": self.cost.content(), "steer_cost": self.steer_cost.content()}
         return {**super().content(), **costs, "checks": [check.content() for check in self.checks]}
@@ -302,7 +302,7 @@ class Episode(Record):
     granted: Amounts
     spent: Amounts
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """As `Record.content`, with the part of the spend that no clock decides."""
         return {**super().content(), "spent": self.spent.content()}
 

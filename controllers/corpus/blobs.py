@@ -103,9 +103,8 @@ class BlobFolder:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(final)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)  # gone already where the file took its place
 
 
 def make_folder(path: Path) -> None:

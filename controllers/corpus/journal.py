@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -37,12 +38,11 @@ class SqliteCorpus:
         self._packer = Packer()
         self._lock = threading.Lock()
         self._writer = None if readonly else GroupCommit(self.path)
-        try:
-            self._db = connect(self.path, readonly=True)
-        except BaseException:
+        with ExitStack() as unless_open:
             if self._writer:
-                self._writer.close()
-            raise
+                unless_open.callback(self._writer.close)
+            self._db = connect(self.path, readonly=True)
+            unless_open.pop_all()
 
     @classmethod
     def open_readonly(cls, path: Path | str) -> Self:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -115,11 +115,10 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        try:
+        with ExitStack() as unless_ready:
+            unless_ready.callback(db.close)
             _prepare(db, path, readonly=readonly)
-        except BaseException:
-            db.close()
-            raise
+            unless_ready.pop_all()
     return db
 
 
@@ -145,10 +144,9 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         db.execute("COMMIT")
-    except BaseException:
+    finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise
 
 
 def _begin(db: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from controllers.lm import billed
+from controllers.lm import answered
 from controllers.policies.rule import RuleList, RulePolicy, parse_rules
 from controllers.program import policy_of
 from optimizers.journal import Proposal
@@ -43,40 +43,30 @@ class LMProposer:
 
         Raises ProviderError.
         """
-        import dspy
-        from dspy.utils.exceptions import AdapterParseError
-
         current = candidate.components[component]
         body = json.loads(current)
         is_rule = body["tier"] == "rule"
         shown = [canonical_json(record.shown()) for record in telling(records, component)]
 
-        async def ask(lm: dspy.LM) -> tuple[str, str] | None:
-            try:
-                with dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
-                    answer = await self.predict.acall(
-                        lm=lm,
-                        component=component,
-                        form=self._form(component) if is_rule else INSTRUCTIONS_FORM,
-                        current=current if is_rule else body["instructions"],
-                        records=shown,
-                    )
-            except AdapterParseError:
-                return None
-            return str(answer.proposal or ""), str(answer.evidence or "")
-
-        answer, cost = await billed(self.lm, ask)
-        if answer is None or not answer[0].strip():
+        inputs = {
+            "component": component,
+            "form": self._form(component) if is_rule else INSTRUCTIONS_FORM,
+            "current": current if is_rule else body["instructions"],
+            "records": shown,
+        }
+        answer, cost = await answered(self.predict, self.lm, inputs)
+        told = "" if answer is None else str(answer.proposal or "")
+        if answer is None or not told.strip():
             return None, cost
         try:
             text = (
-                self._rules(component, answer[0], current)
+                self._rules(component, told, current)
                 if is_rule
-                else policy_of(component, canonical_json({**body, "instructions": answer[0]}), self.lm).text
+                else policy_of(component, canonical_json({**body, "instructions": told}), self.lm).text
             )
         except UsageError:
             return None, cost
-        return Proposal(text=text, evidence=answer[1], proposer=self.name), cost
+        return Proposal(text=text, evidence=str(answer.evidence or ""), proposer=self.name), cost
 
     def _rules(self, component: PolicyName, text: str, current: str) -> str:
         """The decision list in `text`, in canonical form. Raises UsageError, also for another policy's actions."""

@@ -106,6 +106,26 @@ def test_retry_after_is_kept_where_it_is_a_time(given: object, kept: float | Non
     assert found.retry_after_s == kept
 
 
+@pytest.mark.parametrize(
+    ("header", "kept"), [("7", 7.0), ("0.5", 0.5), ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("²", None), ("-1", None)]
+)
+def test_the_header_below_an_lm_error_is_found(header: str, kept: float | None) -> None:
+    below = RuntimeError("429")
+    below.litellm_response_headers = {"retry-after": header}  # type: ignore[attr-defined]
+    error = dspy_errors.LMRateLimitError("slow")
+    error.__cause__ = ValueError("between")
+    error.__cause__.__cause__ = below
+    found = classify(error, WorkerError, "model x")
+    assert isinstance(found, ProviderError)
+    assert found.retry_after_s == kept
+
+
+def test_an_error_that_is_its_own_cause_is_classified_too() -> None:
+    error = ValueError("round")
+    error.__cause__ = error
+    assert str(classify(error, WorkerError, "worker w")) == "worker w: ValueError: round"
+
+
 @pytest.mark.parametrize("error", [UsageError("x"), FirewallBreach("x"), BudgetExceeded("x"), StoreError("x")])
 def test_our_own_errors_pass_through_as_they_are(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, boundary(WorkerError, "worker w"):

@@ -241,3 +241,14 @@ async def test_what_is_no_failure_to_ask_is_raised(error: Exception) -> None:
     with pytest.raises(type(error)):
         await run_episode(a_spec(), asking(policy))
     assert policy.calls == 1
+
+
+async def test_a_steer_that_no_store_takes_is_mended() -> None:
+    class Halved:
+        async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
+            return Steer(kind="analyst", action="text", text="half \ud83d"), Cost()
+
+    parts = with_steer(parts_of(Climber()), "text", Halved())
+    rollout = await run_episode(a_spec(attempts=2, steers=("text",)), parts)
+    assert rollout.history[1].attempt.steer.text == "half ?"
+    assert Attempt.model_validate_json(rollout.history[1].attempt.model_dump_json()) == rollout.history[1].attempt

@@ -106,7 +106,7 @@ def test_the_result_has_every_arm_the_rival_and_the_front(finished: Finished) ->
     assert roles.count("front") >= 1
     for row in finished.result["rows"]:
         assert set(row["values"]) == {"correct", "fast", "cheap", "clean"}
-        assert all(value["n"] == 8 and value["lo"] <= value["mean"] <= value["hi"] for value in row["values"].values())
+        assert all(value["n"] == 6 and value["lo"] <= value["mean"] <= value["hi"] for value in row["values"].values())
 
 
 def test_the_search_keeps_to_its_budget(finished: Finished) -> None:
@@ -159,7 +159,7 @@ def test_an_outage_ends_the_run_early_and_is_told(tmp_path: Path) -> None:
     given = started(tmp_path)
     folder = claim(given.config, given.manifest)
     worker = CountingWorker(given.worker, fails=lambda task, call: OSError("no machine"))
-    with pytest.raises(InfraError, match="10 infrastructure failures in a row.*no machine"):
+    with pytest.raises(InfraError, match=r"10 infrastructure failures in a row.*no machine"):
         asyncio.run(run_search(replace(given, worker=worker), folder))
     assert len(worker.calls) < project(given.config).total * 0.05
     bodies = [event.body for event in read_events(folder / "events.jsonl")]

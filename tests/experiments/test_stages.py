@@ -64,10 +64,10 @@ def test_the_projection_adds_up_the_most_that_each_stage_may_take(tmp_path: Path
     trees = config.train + config.recorded_val
     assert cost == Cost(
         record=trees * 2 * (1 + 5),  # 2 roots, each with a child under each of 5 actions
-        arms=5 * (6 + 8) * 2,
-        search=120,
-        random=120,
-        dev=(3 * 3 + 1 + 1) * 8 * 2,
+        arms=5 * (4 + 6) * 2,
+        search=60,
+        random=60,
+        dev=(2 * 2 + 1 + 1) * 6 * 2,
     )
     assert cost.total == sum(cost)
 
@@ -94,7 +94,7 @@ async def test_recording_stays_within_its_projection_and_happens_once(tmp_path: 
         assert len(set(worker.calls)) == first
         await record_trees(config, parts, nothing)
         assert len(worker.calls) == first
-    recorded = {task.digest for task in (*parts.splits.train, *parts.splits.val[:3])}
+    recorded = {task.digest for task in (*parts.splits.train, *parts.splits.val[:2])}
     assert set(replay.trees) == recorded == {task.digest for task, _ in outputs}
     assert len(steps) == len(recorded)
 

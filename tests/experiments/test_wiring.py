@@ -28,19 +28,19 @@ def test_a_config_that_can_run_writes_nothing(tmp_path: Path) -> None:
     given = ready(small(tmp_path))
     assert list(tmp_path.iterdir()) == []
     assert given.actions == ("none", "fan", "pump", "valve", "core")
-    assert (len(given.splits.train), len(given.splits.val), len(given.splits.dev)) == (6, 6, 8)
+    assert (len(given.splits.train), len(given.splits.val), len(given.splits.dev)) == (4, 4, 6)
     assert given.lm is None
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"max_attempts": 35}, "may take 36"),
+        ({"max_attempts": 23}, "may take 24"),
         ({"benchmark": "telecon"}, "did you mean 'telecom'"),
         ({"options": {"noise": 7}}, "noise"),
         ({"worker": "scriptet"}, "did you mean 'scripted'"),
         ({"worker": "tests.worlds.planted:PlantedChecker"}, "needs objective"),
-        ({"val": 500, "max_attempts": 9999}, "train \\+ val: 506 tasks asked"),
+        ({"val": 500, "max_attempts": 9999}, "train \\+ val: 504 tasks asked"),
         ({"dev": 5000}, "dev: 5000 tasks asked"),
         ({"lm": "nosuch/model"}, "no such provider"),
         ({"worker": "chat", "worker_lm": "nosuch"}, "no such provider"),
@@ -104,7 +104,7 @@ def test_the_stores_are_beside_each_other_and_closed_at_the_end(tmp_path: Path) 
 
 def test_another_definition_of_done_cannot_go_on_in_the_folder(tmp_path: Path) -> None:
     _, folder = opened(tmp_path)
-    other = ready(small(tmp_path, dev=7))
+    other = ready(small(tmp_path, dev=5))
     with pytest.raises(UsageError, match=r"definition of done changed.*splits\.dev"), wired(other, folder):
         pass
 

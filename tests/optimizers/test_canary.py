@@ -197,7 +197,7 @@ PLACES = {
 
 
 async def test_no_verdict_is_shown_proposed_kept_or_saved(lab: Lab) -> None:
-    watch = await watched(lab, 3, generations=3)
+    watch = await watched(lab, 2, generations=3)
     assert sum(watch.hits.values()) == 0, watch.hits
     assert watch.tries.keys() >= PLACES
     assert watch.tries["prompts"] > 400 and sum(watch.tries.values()) > 10_000, watch.tries

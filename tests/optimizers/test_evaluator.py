@@ -325,6 +325,7 @@ class TestReplay:
         assert {one.score.source for one in scored} == {"live"}
 
     async def test_a_models_policies_are_not_asked_at_every_branch(self, lab: Lab, tasks: tuple[Task, ...]) -> None:
+        lab.grant = Grant(2, 3, STEERS)
         lm, engine = scripted_lm(lambda prompt: "[[ ## action ## ]]\nnone\n\n[[ ## confidence ## ]]\n0.9")
         candidate = with_components(steer=lm_component("steer", lm))
         evaluator = lab.evaluator(setup=replace(lab.setup(), lm=lm), replay=await lab.replay(tasks[:2]))

@@ -107,7 +107,8 @@ def written(path: Path) -> bytes:
 def test_a_torn_tail_is_dropped_wherever_the_kill_came(path: Path) -> None:
     data = written(path)
     ends = [n + 1 for n, byte in enumerate(data) if byte == ord("\n")]
-    for cut in range(len(data)):
+    around = {end + step for end in ends[:-1] for step in (-1, 0, 1)}
+    for cut in sorted({0, *range(1, len(data), 29), *around}):
         path.write_bytes(data[:cut])
         whole = sum(end <= cut for end in ends)
         with closing(Journal(path)) as journal:

@@ -12,17 +12,17 @@ from experiments.gepa_config import GepaConfig
 
 SMALL: Final[dict[str, JsonValue]] = {
     "benchmark": "tests.worlds.planted:PlantedBenchmark",
-    "train": 6,
-    "val": 6,
-    "recorded_val": 3,
-    "dev": 8,
-    "generations": 3,
-    "iterations": 3,
-    "minibatch": 6,
+    "train": 4,
+    "val": 4,
+    "recorded_val": 2,
+    "dev": 6,
+    "generations": 2,
+    "iterations": 2,
+    "minibatch": 4,
     "turns": 3,
     "attempts": 2,
     "roots": 2,
-    "max_attempts": 120,
+    "max_attempts": 60,
     "tracking": False,
 }
 NAME: Final = "tests.worlds.planted.PlantedBenchmark-gepa-s0-1"

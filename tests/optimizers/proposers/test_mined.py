@@ -20,7 +20,7 @@ from controllers.scripted_engine import scripted_lm
 from optimizers.journal import Proposal
 from optimizers.proposers.mined import LEAST_ROWS, MinedProposer, current_choice, welch_z
 from optimizers.reflection import Reflection
-from optimizers.space import Space, space_of, with_rule
+from optimizers.space import Space, space_of, with_default, with_rule
 from signatures.errors import UsageError
 from signatures.records import Candidate, Cost, PolicyName
 from tests.worlds.lab import ACTIONS, Lab, with_components
@@ -139,6 +139,16 @@ async def test_what_was_adopted_is_not_proposed_again() -> None:
         assert proposal.text != adopted.components["steer"]
 
 
+async def test_an_edit_that_changes_nothing_is_no_proposal() -> None:
+    """Over all moves `fan` is better than what is done, but it is the default already: only the rule is wrong."""
+    rule = Rule(when=(Condition(feature="a", op=">", value=0.5),), then={"none": 1.0})
+    candidate = with_default(with_rule(seed_candidate(), "steer", rule), "steer", "fan")
+    rows = [move(("none", "fan")[n % 2], 0.5 * (n % 4 == 3), a=float(n % 4 > 1)) for n in range(80)]
+    proposals = await many(rows, candidate=candidate)
+    assert {parse_rules(one.text).rules[0].then["fan"] for one in proposals} == {1.0}
+    assert len(proposals) == 40
+
+
 def hopeless(n: int = 60) -> list[Reflection]:
     """Nothing comes of going on after two attempts without progress."""
     return [
@@ -162,6 +172,12 @@ async def test_it_stops_where_further_attempts_do_not_help() -> None:
 async def test_where_the_candidate_stops_already_it_is_not_told_to() -> None:
     (proposal, *_) = await many(hopeless(), component="stop")
     adopted = with_components(stop=proposal.text)
+    assert await many(hopeless(), component="stop", candidate=adopted) == []
+
+
+async def test_moves_after_which_the_candidate_would_have_stopped_say_nothing() -> None:
+    earlier = Rule(when=(Condition(feature="stalled", op=">", value=0.5),), then={"done": 1.0})
+    adopted = with_rule(seed_candidate(), "stop", earlier)
     assert await many(hopeless(), component="stop", candidate=adopted) == []
 
 

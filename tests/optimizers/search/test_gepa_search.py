@@ -154,7 +154,7 @@ async def test_it_finds_what_beats_going_on_without_a_word(lab: Lab) -> None:
     replay = await lab.replay(tasks[:24])
     space, listening = lab.space(replay), Listening()
     plan = SearchPlan(
-        start=seed_candidate(), train=tasks[:24], val=tasks[24:64], seed=0, generations=4, iterations=4, minibatch=6
+        start=seed_candidate(), train=tasks[:24], val=tasks[24:84], seed=0, generations=5, iterations=4, minibatch=12
     )
     archive = await GepaSearch().search(plan, lab.evaluator(replay=replay), MinedProposer(space), listening)
     best = next(f.candidate for f in listening.found_all if f.candidate.digest == archive.front()[0].candidate)
@@ -164,7 +164,7 @@ async def test_it_finds_what_beats_going_on_without_a_word(lab: Lab) -> None:
         return value_of([one.score for one in await dev.evaluate(Request(candidate, fresh, seed=9))])
 
     carried, ours, ceiling = await on_dev(seed_candidate()), await on_dev(best), await on_dev(lamp_follower())
-    assert ours > carried + 0.1
+    assert ours > carried + 0.2
     assert ceiling > carried + 0.2, "the planted effect is there"
     assert listening.volumes == sorted(listening.volumes), "an archive never loses volume"
 
