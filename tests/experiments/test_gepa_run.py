@@ -299,15 +299,16 @@ def test_help_imports_nothing_heavy() -> None:
 # What happens to it.
 
 
-def bytes_below(folder: Path) -> int:
-    """How much is written below `folder` now."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue
-    return total
+def made(cwd: Path) -> int:
+    """How many attempts are in the corpus now."""
+    file = cwd / "runs" / "corpus-planted.db"
+    if not file.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+            return int(db.execute("SELECT count(*) FROM attempts").fetchone()[0])
+    except sqlite3.OperationalError:  # its tables are being made
+        return 0
 
 
 def running(child: Child) -> bool:
@@ -326,7 +327,7 @@ def until(child: Child, happened: Callable[[], bool]) -> bool:
 def killed_until_it_ends(
     forker: Forker, cwd: Path, kills: int, *, longest_s: float, rng: random.Random
 ) -> tuple[Ended, int]:
-    """Kill a run `kills` times, each some time after it began to write, resume it each time, then let it end."""
+    """Kill a run `kills` times, each some time after a new attempt, resume it each time, then let it end."""
     command = ["--json", *arguments(worker=TROUBLED)]
     killed = 0
     while True:
@@ -334,8 +335,8 @@ def killed_until_it_ends(
         last = killed == kills
         child = forker.start(given, cwd, {SLEEP_S: "0" if last else "0.1"})
         if not last:
-            before, patience_s = bytes_below(cwd), rng.uniform(0, longest_s)
-            if until(child, lambda before=before: bytes_below(cwd) > before):  # type: ignore[misc]
+            before, patience_s = made(cwd), rng.uniform(0, longest_s)
+            if until(child, lambda before=before: made(cwd) > before):  # type: ignore[misc]
                 time.sleep(patience_s)
             child.kill(signal.SIGKILL)
         ended = child.wait()

@@ -158,7 +158,7 @@ async def test_it_finds_what_beats_going_on_without_a_word(lab: Lab) -> None:
     )
     archive = await GepaSearch().search(plan, lab.evaluator(replay=replay), MinedProposer(space), listening)
     best = next(f.candidate for f in listening.found_all if f.candidate.digest == archive.front()[0].candidate)
-    dev, fresh = lab.evaluator(split="dev", journal="dev.jsonl"), lab.benchmark.tasks("dev")[:120]
+    dev, fresh = lab.evaluator(split="dev", journal="dev.jsonl"), lab.benchmark.tasks("dev")[:80]
 
     async def on_dev(candidate: Any) -> float:
         return value_of([one.score for one in await dev.evaluate(Request(candidate, fresh, seed=9))])
