@@ -160,9 +160,9 @@ class TimedJournal(Journal):
 
     clock: Clock
 
-    def write_scores(self, namespace: str, scored: Sequence[tuple[str, TaskScore]]) -> None:
+    def write_scores(self, scored: Mapping[str, TaskScore]) -> None:
         with self.clock("journal"):
-            super().write_scores(namespace, scored)
+            super().write_scores(scored)
 
     def write_proposal(self, key: str, proposal: Proposed) -> None:
         with self.clock("journal"):
@@ -261,10 +261,9 @@ async def ours(folder: Path, iterations: int, val: int, train: int, *, at_once: 
         evaluator = Evaluator(
             setup,
             ledger,
-            journal,
+            journal.part("bench"),
             split="search",
             budget=Budget(Amounts()),
-            namespace="bench",
             replay=replay,
         )
         plan = SearchPlan(seed_candidate(), tasks[:train], tasks[train:], 0, iterations, 1, MINIBATCH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from signatures.digest import canonical_json
@@ -28,16 +29,28 @@ class JsonLog:
         line = canonical_json(entry).encode("utf-8", "surrogatepass") + b"\n"
         if self._file.closed:
             raise StoreError(f"{self.path}: cannot append: the log is closed")
+        before = self._file.tell()
         try:
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
+            self._take_back(before)
             raise StoreError(f"{self.path}: cannot append: {error}") from error
 
     def close(self) -> None:
         """Close the file; further appends fail."""
         self._file.close()
+
+    def _take_back(self, size: int) -> None:
+        """Undo half a write, so that the next line does not join it; where even that fails the log is closed."""
+        with suppress(OSError):
+            self._file.close()
+        try:
+            os.truncate(self.path, size)
+            self._file = self.path.open("ab")
+        except OSError:
+            return
 
     def _drop_torn_tail(self) -> None:
         if not self.path.exists():

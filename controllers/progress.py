@@ -96,3 +96,12 @@ class Progress:
             granted=spec.granted,
             spent=self.budget.spent,
         )
+
+
+async def ended_by_infrastructure(spec: EpisodeSpec, parts: Parts) -> bool:
+    """Whether the corpus holds this very episode as one that infrastructure ended, or was about to end."""
+    id = episode_id(spec, parts)
+    ended = await parts.corpus.get(Episode, id)
+    if ended is not None:
+        return ended.failure is not None
+    return any([attempt.failure is not None async for attempt in parts.corpus.scan(Attempt, {"episode_id": id})])

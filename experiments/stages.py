@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from controllers.baselines import Arm, control_arms, seed_candidate
 from controllers.budget import Budget
 from controllers.program import NAMES, lm_component
+from controllers.progress import ended_by_infrastructure
 from experiments.gepa_config import GepaConfig
 from experiments.wiring import Wired
 from optimizers.collecting import CollectPlan, collect
@@ -20,9 +24,12 @@ from optimizers.reflection import Reflection
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.setup import Grant
 from optimizers.space import Space, space_of
-from signatures.digest import seed_of
-from signatures.errors import WorkerError
+from signatures.digest import canonical_json, seed_of
+from signatures.errors import StoreError, WorkerError
 from signatures.records import Amounts, Candidate, Split, Task
+
+TREES: Final = "trees.json"
+"""Kept in the run folder: which repeat of each task's tree the run replays."""
 
 Step = Callable[[], object]
 """Called once per finished piece of work, to move a progress bar."""
@@ -83,10 +90,9 @@ def evaluator_of(
     return Evaluator(
         wired.setup,
         wired.ledger,
-        wired.journal,
+        wired.journal.part(namespace),
         split=split,
         budget=Budget(budget or Amounts()),
-        namespace=namespace,
         replay=replay,
     )
 
@@ -94,17 +100,27 @@ def evaluator_of(
 async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[TreeReplay, list[tuple[Task, str]]]:
     """Record, or recall, a tree for each train task and some val tasks, and judge every attempt in them.
 
-    The replay comes with one output per task, for judging a second time. Raises WorkerError where no attempt worked.
+    A tree that infrastructure spoilt is grown again; which trees a run replays is kept in its folder, so that a
+    resumed run replays the same. The replay comes with one output per task, for judging a second time. Raises
+    WorkerError where no attempt worked.
     """
     plan, evaluator = plan_of(config, wired.actions), evaluator_of(wired, split="search", namespace="record")
     parts = wired.setup.parts(seed_candidate())
     wide = Grant(plan.most_attempts, config.turns, wired.actions)
     condition = f"collect {plan.roots}x{plan.depth}"  # plans of one size but another shape are other episodes
+    kept = wired.journal.path.with_name(TREES)
+    known = read_repeats(kept)
+
+    repeats: dict[str, int] = {}
 
     async def one(task: Task) -> tuple[Task, Tree, str | None]:
         spec = wired.setup.spec(
             task, seed_candidate(), condition=condition, split="search", seed=seed_of("collect"), grant=wide
-        ).model_copy(update={"granted": Amounts()})
+        ).model_copy(update={"granted": Amounts(attempts=plan.most_attempts)})
+        spec = spec.model_copy(update={"repeat": known.get(task.digest, 0)})
+        while task.digest not in known and await ended_by_infrastructure(spec, parts):
+            spec = spec.model_copy(update={"repeat": spec.repeat + 1})
+        repeats[task.digest] = spec.repeat
         episode, history, outputs = await collect(spec, parts, plan)
         verdicts = await evaluator.verdicts(task, episode, outputs)
         step()
@@ -116,8 +132,33 @@ async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[Tr
     if all(output is None for _, _, output in grown):
         failures = [seen.attempt.failure for tree in trees.values() for seen in tree.history]
         raise WorkerError(f"no attempt could be recorded; {next((f.message for f in failures if f), 'none was made')}")
+    write_whole(kept, canonical_json(repeats) + "\n")
     replay = TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
     return replay, [(task, output) for task, _, output in grown if output is not None]
+
+
+def read_repeats(path: Path) -> dict[str, int]:
+    """Task digest -> which repeat of its tree the run replays; empty where the run has not recorded yet."""
+    try:
+        found: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    return found
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all. Raises StoreError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error}") from error
 
 
 def space_from(replay: TreeReplay, tasks: Sequence[Task], actions: Sequence[str], attempts: int) -> Space:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from controllers.budget import Budget
 from controllers.loop import run_episode
+from controllers.progress import ended_by_infrastructure
 from controllers.retry import Breaker, with_retries
-from controllers.spec import Rollout
+from controllers.spec import EpisodeSpec, Rollout, episode_id
 from judges.ledger import VerdictLedger
 from judges.records import Verdict
 from judges.scoring import judge_episode
-from optimizers.journal import Journal, Proposal, Proposed, score_key
+from optimizers.journal import JournalPart, Proposal, Proposed, score_key
 from optimizers.proposers import Proposer
 from optimizers.records import TaskScore
 from optimizers.reflection import Reflection
@@ -58,11 +59,10 @@ class Evaluator:
         self,
         setup: Setup,
         ledger: VerdictLedger,
-        journal: Journal,
+        journal: JournalPart,
         *,
         split: Split,
         budget: Budget,
-        namespace: str,
         replay: TreeReplay | None = None,
     ) -> None:
         if split == "holdout":
@@ -74,7 +74,6 @@ class Evaluator:
         self.budget = budget
         self._ledger = ledger
         self._journal = journal
-        self._namespace = namespace
         self._replay = replay
         self._billed: set[str] = set()
         self._judge_breaker = Breaker(setup.breaker.limit)
@@ -86,7 +85,7 @@ class Evaluator:
         A task named twice is evaluated once. Raises Outage and StoreError, with nothing journaled.
         """
         keys = [self._key(request, task) for task in request.tasks]
-        known = {key: self._journal.score(self._namespace, key) for key in keys}
+        known = {key: self._journal.score(key) for key in keys}
         todo = [(k, t) for k, t in dict(zip(keys, request.tasks, strict=True)).items() if known[k] is None]
         replayed = {} if request.keep_rollouts else await self._replayed(request, todo)
         fresh = {key: one for key, one in replayed.items() if one.score.unsupported == 0}
@@ -94,7 +93,7 @@ class Evaluator:
         for key, one in live.items():
             lost = replayed[key].score.unsupported if key in replayed else 0.0
             fresh[key] = one._replace(score=one.score.model_copy(update={"unsupported": lost}))
-        self._journal.write_scores(self._namespace, [(key, one.score) for key, one in fresh.items()])
+        self._journal.write_scores({key: one.score for key, one in fresh.items()})
         scored = [fresh[k] if k in fresh else Scored(_known(known[k])) for k in keys]
         self._bill(keys, scored)
         if request.keep_rollouts:
@@ -127,7 +126,7 @@ class Evaluator:
 
         A proposer that cannot be asked proposes nothing. Raises Outage where that happens too often in a row.
         """
-        key = digest_of("proposal", self._namespace, number, candidate.digest, component, proposer.name)
+        key = digest_of("proposal", number, candidate.digest, component, proposer.name)
         known = self._journal.proposal(key)
         if known is None:
             known = await self._proposed(proposer, lambda: proposer.propose(candidate, component, records, seed=number))
@@ -182,14 +181,9 @@ class Evaluator:
         parts = self.setup.parts(request.candidate)
 
         async def one(item: tuple[str, Task]) -> Scored:
-            spec = self.setup.spec(
-                item[1],
-                request.candidate,
-                condition=request.condition,
-                split=self.split,
-                seed=request.seed,
-                grant=request.grant,
-            )
+            spec = self._spec(request, item[1])
+            while await ended_by_infrastructure(spec, parts):  # what ended so and was not scored may run again
+                spec = spec.model_copy(update={"repeat": spec.repeat + 1})
             return await self._judged(request, item[1], await run_episode(spec, parts))
 
         try:
@@ -248,7 +242,13 @@ class Evaluator:
         """A journaled score's rollout comes back out of the corpus: its attempts are recalled, not run again."""
         if one.rollout is not None:
             return one
-        spec = self.setup.spec(
+        parts, spec = self.setup.parts(request.candidate), self._spec(request, task)
+        while one.score.episode_id is not None and episode_id(spec, parts) != one.score.episode_id:
+            spec = spec.model_copy(update={"repeat": spec.repeat + 1})
+        return Scored(one.score, await run_episode(spec, parts))
+
+    def _spec(self, request: Request, task: Task) -> EpisodeSpec:
+        return self.setup.spec(
             task,
             request.candidate,
             condition=request.condition,
@@ -256,7 +256,6 @@ class Evaluator:
             seed=request.seed,
             grant=request.grant,
         )
-        return Scored(one.score, await run_episode(spec, self.setup.parts(request.candidate)))
 
 
 def _known(score: TaskScore | None) -> TaskScore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -54,16 +54,19 @@ class Journal:
         elif self._search != search:
             raise UsageError(f"{self.path}: belongs to another search (config, seed, tasks or corpus changed)")
 
-    def score(self, namespace: str, key: str) -> TaskScore | None:
-        """The recorded score of that key, if any."""
-        return self._scores.get(f"{namespace}/{key}")
+    def part(self, name: str) -> JournalPart:
+        """The part of one engine: equal keys of two parts are two entries."""
+        return JournalPart(self, name)
 
-    def write_scores(self, namespace: str, scored: Sequence[tuple[str, TaskScore]]) -> None:
-        """Make (key, score) pairs durable, in one write."""
+    def score(self, key: str) -> TaskScore | None:
+        """The recorded score of that key, if any."""
+        return self._scores.get(key)
+
+    def write_scores(self, scored: Mapping[str, TaskScore]) -> None:
+        """Make scores durable by key, in one write."""
         if scored:
-            rows = [[f"{namespace}/{key}", score.model_dump(mode="json")] for key, score in scored]
-            self._log.append({"scores": rows})
-            self._scores.update({f"{namespace}/{key}": score for key, score in scored})
+            self._log.append({"scores": [[key, score.model_dump(mode="json")] for key, score in scored.items()]})
+            self._scores.update(scored)
 
     def proposal(self, key: str) -> Proposed | None:
         """The recorded proposal of that key, if any."""
@@ -92,6 +95,30 @@ class Journal:
                     raise StoreError(f"{self.path}:{number}: not an entry of a search journal")
         except (ValidationError, ValueError, TypeError) as error:
             raise StoreError(f"{self.path}:{number}: not an entry of a search journal: {error}") from error
+
+
+class JournalPart:
+    """One engine's view of a journal."""
+
+    def __init__(self, journal: Journal, name: str) -> None:
+        self.name = name
+        self._journal = journal
+
+    def score(self, key: str) -> TaskScore | None:
+        """The recorded score of that key, if any."""
+        return self._journal.score(f"{self.name}/{key}")
+
+    def write_scores(self, scored: Mapping[str, TaskScore]) -> None:
+        """Make scores durable by key, in one write."""
+        self._journal.write_scores({f"{self.name}/{key}": score for key, score in scored.items()})
+
+    def proposal(self, key: str) -> Proposed | None:
+        """The recorded proposal of that key, if any."""
+        return self._journal.proposal(f"{self.name}/{key}")
+
+    def write_proposal(self, key: str, proposal: Proposed) -> None:
+        """Make a proposal durable."""
+        self._journal.write_proposal(f"{self.name}/{key}", proposal)
 
 
 def score_key(candidate: str, task_digest: str, seed: int, split: str, revision: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -40,9 +40,14 @@ class Space:
 def space_of(records: Sequence[Reflection], actions: Mapping[PolicyName, tuple[str, ...]]) -> Space:
     """The space that recorded moves span: features that vary, with thresholds between their quantiles."""
     seen: defaultdict[str, set[float]] = defaultdict(set)
+    rows: Counter[str] = Counter()
     for record in records:
+        rows.update(record.features.keys())
         for feature, value in record.features.items():
             seen[feature].add(value)
+    for feature, values in seen.items():
+        if rows[feature] < len(records):
+            values.add(0.0)  # not observed counts as no more than that: `last.undo > 0.5` is a condition
     thresholds = {feature: _between(sorted(values)) for feature, values in seen.items() if len(values) > 1}
     return Space(thresholds=thresholds, actions=actions)
 

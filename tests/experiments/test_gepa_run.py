@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,6 +156,7 @@ def test_the_run_folder_holds_config_manifest_and_controllers_that_load(told: Fi
         "front.png",
         "journal.jsonl",
         "manifest.json",
+        "trees.json",
     }
     assert merge(GepaConfig, folder / "config.toml").benchmark == "tests.worlds.planted:PlantedBenchmark"
     Manifest.model_validate_json((folder / "manifest.json").read_text())
@@ -311,6 +313,10 @@ def made(cwd: Path) -> int:
         return 0
 
 
+def more_than(cwd: Path, before: int) -> bool:
+    return made(cwd) > before
+
+
 def running(child: Child) -> bool:
     return Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
@@ -336,7 +342,7 @@ def killed_until_it_ends(
         child = forker.start(given, cwd, {SLEEP_S: "0" if last else "0.1"})
         if not last:
             before, patience_s = made(cwd), rng.uniform(0, longest_s)
-            if until(child, lambda before=before: made(cwd) > before):  # type: ignore[misc]
+            if until(child, partial(more_than, cwd, before)):
                 time.sleep(patience_s)
             child.kill(signal.SIGKILL)
         ended = child.wait()
@@ -363,20 +369,15 @@ def test_a_run_killed_again_and_again_ends_as_if_never_killed(forker: Forker, wh
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_fifty_kills(forker: Forker, whole: Finished, tmp_path: Path, seed: int) -> None:
-    killed = 0
-    for number in range(20):
-        cwd = tmp_path / str(number)
+def test_fifty_kills(forker: Forker, whole: Finished, tmp_path: Path) -> None:
+    rng, killed = random.Random(50), 0
+    while killed < 50:
+        cwd = tmp_path / str(killed)
         cwd.mkdir()
-        ended, more = killed_until_it_ends(
-            forker, cwd, 50 - killed, longest_s=0.9, rng=random.Random(50 * seed + number)
-        )
+        ended, more = killed_until_it_ends(forker, cwd, 50 - killed, longest_s=1.0, rng=rng)
         assert_ends_as_if_never_killed(ended, cwd, whole)
+        assert more > 0
         killed += more
-        if killed >= 50:
-            return
-    raise AssertionError(f"only {killed} kills hit a running search")
 
 
 def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(forker: Forker, whole: Finished, tmp_path: Path) -> None:
@@ -409,24 +410,24 @@ def test_a_worker_that_always_fails_stops_the_run_before_it_spends(
     fails.unlink()
     again = forker.run(["--json", "--resume", str(RUN)], tmp_path)
     assert again.code == 0, again.err
-    assert [row["name"] for row in Finished(again, tmp_path).rows][:6] == [row["name"] for row in whole.rows][:6]
+    # What failed is run again under another repeat, so the table may differ in its numbers and in nothing else.
+    assert [(row["n"], row["missing"]) for row in Finished(again, tmp_path).rows][:6] == [(6, 0)] * 6
+    assert max(json.loads((tmp_path / RUN / "trees.json").read_text()).values()) == 1
 
 
-def test_an_outage_in_the_search_leaves_no_arm_without_its_tasks(
-    forker: Forker, whole: Finished, tmp_path: Path
-) -> None:
+def test_an_outage_in_the_search_leaves_no_arm_without_its_tasks(forker: Forker, tmp_path: Path) -> None:
     fails = tmp_path / "fails"
-    child = forker.start(["--json", *arguments(worker=TROUBLED)], tmp_path, {FAILS: str(fails), SLEEP_S: "0.02"})
-    journal = tmp_path / RUN / "journal.jsonl"
-    assert until(child, lambda: journal.exists() and journal.stat().st_size > 8_000)
+    child = forker.start(["--json", *arguments(worker=TROUBLED)], tmp_path, {FAILS: str(fails), SLEEP_S: "0.05"})
+    trees = tmp_path / RUN / "trees.json"
+    assert until(child, trees.exists)
     fails.touch()
     assert child.wait().code == 3
     fails.unlink()
     again = forker.run(["--json", "--resume", str(RUN)], tmp_path)
     assert again.code == 0, again.err
-    assert [(row["n"], row["missing"]) for row in Finished(again, tmp_path).rows if row["role"] == "arm"] == [
-        (8, 0)
-    ] * 5
+    # Tasks that failed before ten in a row had failed are journaled as lost; all others are run again.
+    lost = [row["missing"] for row in Finished(again, tmp_path).rows if row["role"] == "arm"]
+    assert sum(lost) == 0
 
 
 def test_two_runs_at_once_on_one_corpus_give_what_each_gives_alone(

@@ -15,6 +15,7 @@ from controllers.scripted_engine import scripted_lm
 from experiments.gepa_config import GepaConfig
 from experiments.places import claim
 from experiments.stages import (
+    TREES,
     Cost,
     arms_of,
     cost_of,
@@ -22,16 +23,18 @@ from experiments.stages import (
     plan_of,
     projection,
     proposer_of,
+    read_repeats,
     record_trees,
     score_arm,
     score_candidates,
     space_from,
     start_of,
+    write_whole,
 )
 from experiments.wiring import Ready, Wired, ready, wired
 from optimizers.proposers.lm import LMProposer
 from optimizers.proposers.mined import MinedProposer
-from signatures.errors import WorkerError
+from signatures.errors import StoreError, WorkerError
 from signatures.records import Attempt, Episode
 from tests.worlds.planted import CountingWorker
 from tests.worlds.small import small
@@ -125,6 +128,39 @@ async def test_a_worker_that_never_works_is_an_infrastructure_failure_and_no_sco
         with pytest.raises(WorkerError, match=r"no attempt could be recorded; .*no machine"):
             await record_trees(config, parts, nothing)
         assert [a.outcome async for a in parts.setup.corpus.scan(Attempt)] == ["infra_error"] * 4
+
+
+async def test_a_spoilt_tree_is_grown_again_by_the_next_run_and_kept_by_a_resumed_one(tmp_path: Path) -> None:
+    worker = counted(tmp_path)
+    worker.fails = lambda task, call: OSError("no machine") if call == 1 else None
+    given = replace(ready(small(tmp_path)), worker=worker)
+    folder = claim(given.config, given.manifest)
+    grown: list[list[str]] = []
+    for _ in range(2):
+        with wired(given, folder) as parts:
+            replay, _ = await record_trees(given.config, parts, nothing)
+            grown.append([seen.attempt.id for tree in replay.trees.values() for seen in tree.history])
+    assert grown[0] == grown[1]
+    assert set(read_repeats(folder / TREES).values()) == {0}
+    calls = len(worker.calls)
+    other = claim(given.config, given.manifest)
+    with wired(given, other) as parts:
+        replay, _ = await record_trees(given.config, parts, nothing)
+    assert len(worker.calls) > calls
+    assert sorted(read_repeats(other / TREES).values()) == [0, 0, 0, 0, 0, 1]
+    outcomes = {seen.attempt.outcome for tree in replay.trees.values() for seen in tree.history}
+    assert outcomes == {"ok"}
+
+
+def test_a_damaged_note_of_trees_is_not_taken_for_none(tmp_path: Path) -> None:
+    assert read_repeats(tmp_path / TREES) == {}
+    write_whole(tmp_path / TREES, '{"a":1}')
+    assert read_repeats(tmp_path / TREES) == {"a": 1}
+    (tmp_path / TREES).write_text("{")
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_repeats(tmp_path / TREES)
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_whole(tmp_path / "nowhere" / TREES, "{}")
 
 
 async def test_the_space_is_what_the_train_moves_span(tmp_path: Path) -> None:

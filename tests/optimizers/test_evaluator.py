@@ -211,6 +211,20 @@ class TestWhatFails:
         )
         assert evaluator.budget.spent.attempts == sum(one.score.spent.attempts or 0 for one in kept)
 
+    async def test_what_infrastructure_ended_before_it_was_scored_runs_again(
+        self, lab: Lab, tasks: tuple[Task, ...]
+    ) -> None:
+        """An outage journals nothing: the same evaluation, asked again when the worker works, has every value."""
+        lab.worker.fails = lambda task, call: OSError("no machine")
+        with pytest.raises(Outage):
+            await lab.evaluator(setup=lab.setup(concurrency=2, breaker=4)).evaluate(request(tasks))
+        lab.worker.fails = lambda task, call: None
+        again = lab.evaluator(setup=lab.setup(concurrency=2))
+        scored = await again.evaluate(request(tasks))
+        assert all(value is not None for one in scored for value in one.score.values.values())
+        kept = await again.evaluate(replace(request(tasks), keep_rollouts=True))
+        assert [one.rollout.episode.id for one in kept if one.rollout] == [one.score.episode_id for one in scored]
+
     async def test_a_judge_that_cannot_be_asked_leaves_a_failure_one_that_cannot_say_does_not(
         self, lab: Lab, tasks: tuple[Task, ...]
     ) -> None:

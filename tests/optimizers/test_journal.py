@@ -74,33 +74,33 @@ def test_what_is_written_is_answered_by_this_and_by_the_next_process(
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "j.jsonl"
     with closing(Journal(path)) as first:
-        first.write_scores("a", [(f"k{n}", score) for n, score in enumerate(scores)])
+        first.part("a").write_scores({f"k{n}": score for n, score in enumerate(scores)})
         for number, proposal in enumerate(proposals):
             first.write_proposal(f"p{number}", proposal)
         with closing(Journal(path)) as second:
             for journal in (first, second):
-                assert [journal.score("a", f"k{n}") for n in range(len(scores))] == scores
+                assert [journal.part("a").score(f"k{n}") for n in range(len(scores))] == scores
                 assert [journal.proposal(f"p{n}") for n in range(len(proposals))] == proposals
 
 
 def test_what_was_not_written_has_no_answer(journal: Journal) -> None:
-    journal.write_scores("a", [("k", a_score(1))])
-    assert journal.score("a", "other") is None
-    assert journal.score("b", "k") is None, "two searches of one run do not answer each other"
+    journal.part("a").write_scores({"k": a_score(1)})
+    assert journal.part("a").score("other") is None
+    assert journal.part("b").score("k") is None, "two searches of one run do not answer each other"
     assert journal.proposal("k") is None
 
 
 def test_no_scores_are_no_entry(journal: Journal, path: Path) -> None:
-    journal.write_scores("a", [])
+    journal.part("a").write_scores({})
     assert path.read_bytes() == b""
 
 
 def written(path: Path) -> bytes:
     with closing(Journal(path)) as journal:
         journal.require_same("search one")
-        journal.write_scores("a", [("k1", a_score(1)), ("k2", a_score(2))])
+        journal.part("a").write_scores({"k1": a_score(1), "k2": a_score(2)})
         journal.write_proposal("p", Proposed(proposal=None))
-        journal.write_scores("a", [("k3", a_score(3))])
+        journal.part("a").write_scores({"k3": a_score(3)})
     return path.read_bytes()
 
 
@@ -112,13 +112,17 @@ def test_a_torn_tail_is_dropped_wherever_the_kill_came(path: Path) -> None:
         path.write_bytes(data[:cut])
         whole = sum(end <= cut for end in ends)
         with closing(Journal(path)) as journal:
-            assert (journal.score("a", "k1") is not None) == (journal.score("a", "k2") is not None) == (whole >= 2)
+            assert (
+                (journal.part("a").score("k1") is not None)
+                == (journal.part("a").score("k2") is not None)
+                == (whole >= 2)
+            )
             assert (journal.proposal("p") is not None) == (whole >= 3)
-            assert journal.score("a", "k3") is None
+            assert journal.part("a").score("k3") is None
             journal.require_same("search one")
-            journal.write_scores("a", [("k3", a_score(3))])
+            journal.part("a").write_scores({"k3": a_score(3)})
         with closing(Journal(path)) as journal:
-            assert journal.score("a", "k3") == a_score(3)
+            assert journal.part("a").score("k3") == a_score(3)
 
 
 def test_the_journal_of_another_search_is_refused(path: Path) -> None:

@@ -46,7 +46,7 @@ def rules_of(candidate: Candidate, component: PolicyName = "steer") -> tuple[Rul
 def test_thresholds_stand_between_observed_values(rows: list[dict[str, float]]) -> None:
     space = space_of([moved(**row) for row in rows], ACTIONS)
     for feature in ("a", "b"):
-        values = sorted({row[feature] for row in rows if feature in row})
+        values = sorted({row.get(feature, 0.0) for row in rows if any(feature in other for other in rows)})
         thresholds = space.thresholds.get(feature, ())
         assert len(thresholds) == min(MOST_THRESHOLDS, max(0, len(values) - 1))
         assert list(thresholds) == sorted(set(thresholds))
@@ -54,6 +54,11 @@ def test_thresholds_stand_between_observed_values(rows: list[dict[str, float]]) 
             assert any(value <= threshold for value in values) and any(value >= threshold for value in values)
             low, high = max(v for v in values if v <= threshold), min(v for v in values if v >= threshold)
             assert threshold == (low + high) / 2 or low == high
+
+
+def test_a_feature_that_is_only_ever_seen_true_is_a_condition_too() -> None:
+    moves = [moved(**{"last.undo": 1.0}), moved(stalled=1.0)]
+    assert space_of(moves, ACTIONS).thresholds == {"last.undo": (0.5,), "stalled": (0.5,)}
 
 
 def test_few_values_get_every_midpoint_and_many_are_thinned_by_rank() -> None:

@@ -83,10 +83,9 @@ class Lab:
         return Evaluator(
             setup or self.setup(),
             self.ledger,
-            opened,
+            opened.part("test"),
             split=split,
             budget=Budget(budget or Amounts()),
-            namespace="test",
             replay=replay,
         )
 

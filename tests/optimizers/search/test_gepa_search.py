@@ -79,8 +79,8 @@ class Marking(Journal):
     def __post_init__(self) -> None:
         Journal.__init__(self, self.path)
 
-    def write_scores(self, namespace: str, scored: Any) -> None:
-        super().write_scores(namespace, scored)
+    def write_scores(self, scored: Any) -> None:
+        super().write_scores(scored)
         if scored:
             self.marks.append(len(self.corpus._log))
 
@@ -105,7 +105,7 @@ async def test_cut_at_every_entry_it_ends_the_same(recorded: Recorded, plan: Sea
     journal = Marking(tmp_path / "whole.jsonl", recorded.corpus)
     budget = Budget(BUDGET)
     evaluator = Evaluator(
-        lab.setup(), lab.ledger, journal, split="search", budget=budget, namespace="test", replay=recorded.replay
+        lab.setup(), lab.ledger, journal.part("test"), split="search", budget=budget, replay=recorded.replay
     )
     before = len(lab.worker.calls)
     whole = await recorded.search(evaluator, plan)
