@@ -11,7 +11,7 @@ from experiments.families import MOST_FAMILIES, by_family, family_table, held_ou
 from experiments.figure import draw_search
 from experiments.job import Job
 from experiments.narrator import component_params, score_metrics
-from experiments.report import Row, as_json, compare, row_of, sentence, table_of
+from experiments.report import Row, as_json, best_row, compare, row_of, sentence, table_of
 from experiments.tracking import store_of
 from optimizers.records import TaskScore
 from signatures.records import Candidate, Objective
@@ -68,6 +68,8 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
     rows = _rows(job, outcome)
     chosen = next(iter(outcome.members))
     controls = [name for name in (f"random@{k}", f"placebo@{k}") if name in outcome.arms]
+    if (best := best_row([row for row in rows if row.role == "arm"], job.primary)) not in controls:
+        controls.append(best)
     comparisons = [compare(outcome.members[chosen], outcome.arms[name], name, job.primary) for name in controls]
     text = sentence(chosen, job.primary, comparisons, n=len(job.wired.splits.dev), front=len(outcome.members))
     families = by_family(

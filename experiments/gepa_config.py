@@ -42,11 +42,11 @@ class GepaConfig(RunConfig):
     roots: int = Field(default=3, ge=1)
     "fresh attempts per recorded tree"
     generations: int = Field(default=6, ge=1)
-    iterations: int = Field(default=4, ge=1)
+    iterations: int = Field(default=3, ge=1)
     "proposals per generation"
     minibatch: int = Field(default=12, ge=1)
-    max_attempts: int = Field(default=5000, ge=1)
-    "live attempts of the search; random search gets the same"
+    max_attempts: int = Field(default=4000, ge=1)
+    "live attempts that the search may spend; random search gets as many as it spent"
     max_usd: float | None = Field(default=None, ge=0)
     concurrency: int = Field(default=32, ge=1)
     root: str = "runs"

@@ -83,6 +83,12 @@ class Comparison(Record):
         return self.difference.lo is not None and self.difference.lo > 0
 
 
+def best_row(rows: Sequence[Row], objective: str) -> str:
+    """The name of the row with the highest mean; rows without a value come last."""
+    means = {row.name: row.values[objective].mean for row in rows}
+    return max(means, key=lambda name: -1.0 if (mean := means[name]) is None else mean)
+
+
 def compare(candidate: Sequence[TaskScore], control: Sequence[TaskScore], name: str, objective: str) -> Comparison:
     """The paired difference over common tasks."""
     return Comparison(

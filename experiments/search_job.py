@@ -109,8 +109,8 @@ async def _stages(
     job = Job(config, folder, parts, log, console, replay, space)
     job.say(f"judge {stable.judge}: agreement {stable.agreement} on {stable.n} outputs judged twice")
     on_dev = await _arms(job)
-    front, volumes = await _gepa(job)
-    rivals, rival_volumes = await _random(job)
+    front, volumes, spent = await _gepa(job)
+    rivals, rival_volumes = await _random(job, spent)
     evaluator = evaluator_of(parts, split="dev", namespace="dev")
     seed = seed_of("dev", config.seed)
     with progress_bar(console, "re-estimate on dev", len(front) + len(rivals)) as step:
@@ -155,8 +155,8 @@ def _plan(job: Job, start: Candidate) -> SearchPlan:
     )
 
 
-async def _gepa(job: Job) -> tuple[dict[str, Candidate], list[float]]:
-    """The front by name, best on the primary objective first, and the hypervolume by generation."""
+async def _gepa(job: Job) -> tuple[dict[str, Candidate], list[float], int]:
+    """The front by name, best on the primary objective first, the hypervolume by generation, the attempts spent."""
     budget = Amounts(attempts=job.config.max_attempts, usd=job.config.max_usd)
     evaluator = evaluator_of(job.wired, split="search", namespace="gepa", replay=job.replay, budget=budget)
     narrator = Narrator(job.log.emit, job.console, evaluator, title="gepa")
@@ -167,12 +167,13 @@ async def _gepa(job: Job) -> tuple[dict[str, Candidate], list[float]]:
     money = f", {spent.tokens} tokens, {spent.usd} usd" if spent.tokens is not None else ""
     replayed = f"{narrator.scored} evaluations, {narrator.replayed} of them replayed from the corpus"
     job.say(f"gepa: {replayed}; {spent.attempts} attempts{money}")
-    return {one.name: one.candidate for one in found}, narrator.volumes
+    return {one.name: one.candidate for one in found}, narrator.volumes, spent.attempts or 0
 
 
-async def _random(job: Job) -> tuple[dict[str, Candidate], list[float]]:
-    """Random search on the same budget; its best on the primary objective goes to dev."""
-    budget = Amounts(attempts=job.config.max_attempts, usd=job.config.max_usd)
+async def _random(job: Job, spent: int) -> tuple[dict[str, Candidate], list[float]]:
+    """Random search on the attempts that gepa spent; its best on the primary objective goes to dev."""
+    least = (job.config.val + 2 * job.config.minibatch) * job.config.attempts
+    budget = Amounts(attempts=max(spent, least))
     evaluator = evaluator_of(job.wired, split="search", namespace="random", replay=job.replay, budget=budget)
     narrator = Narrator(job.log.emit, job.console, evaluator, title=RANDOM, children=False)
     plan = _plan(job, seed_candidate())

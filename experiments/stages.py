@@ -110,14 +110,13 @@ async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[Tr
     condition = f"collect {plan.roots}x{plan.depth}"  # plans of one size but another shape are other episodes
     kept = wired.journal.path.with_name(TREES)
     known = read_repeats(kept)
-
     repeats: dict[str, int] = {}
 
     async def one(task: Task) -> tuple[Task, Tree, str | None]:
+        granted = {"granted": Amounts(attempts=plan.most_attempts), "repeat": known.get(task.digest, 0)}
         spec = wired.setup.spec(
             task, seed_candidate(), condition=condition, split="search", seed=seed_of("collect"), grant=wide
-        ).model_copy(update={"granted": Amounts(attempts=plan.most_attempts)})
-        spec = spec.model_copy(update={"repeat": known.get(task.digest, 0)})
+        ).model_copy(update=granted)
         while task.digest not in known and await ended_by_infrastructure(spec, parts):
             spec = spec.model_copy(update={"repeat": spec.repeat + 1})
         repeats[task.digest] = spec.repeat

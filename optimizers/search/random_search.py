@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from optimizers.archive import Archive
@@ -26,20 +27,24 @@ class RandomSearch:
         self.space = space
 
     async def search(self, plan: SearchPlan, evaluator: Evaluator, proposer: Proposer, listener: Listener) -> Archive:
-        """Evaluate random candidates on the val tasks until generations or budget are used up."""
+        """Evaluate random candidates on the val tasks until the budget is used up, however many that makes.
+
+        A generation is an equal share of the granted attempts; without a limit on attempts it is as many candidates
+        as an engine's iterations, and the plan's generations are the end.
+        """
         require_budget(plan, evaluator)
         rng = random.Random(seed_of("random search", plan.seed))
         archive = Archive(evaluator.setup.objectives)
         known: dict[str, Candidate] = {}
-        most = plan.generations * plan.iterations
-        generation, told = 0, -1
-        for number in range(most + 1):
-            left = evaluator.budget.left("attempts")
-            short = left is not None and left < evaluator.cost_of(len(plan.val))
-            if number and (short or evaluator.budget.exhausted()):
+        generation = told = 0
+        for number in itertools.count():
+            generation = _generation(plan, evaluator, number)
+            if number and (generation > plan.generations or self._short(plan, evaluator)):
                 break
+            if generation > told + 1:
+                listener.generation(generation - 1, archive)
+                told = generation - 1
             parent, child = self._next(plan, archive, known, rng)
-            generation = -(-number // plan.iterations)
             seed = seed_of("search", plan.seed, SEEDS["val"])
             scored = await evaluator.evaluate(Request(child, plan.val, seed=seed))
             scores = tuple(one.score for one in scored)
@@ -57,12 +62,15 @@ class RandomSearch:
                     scores=scores,
                 )
             )
-            if number % plan.iterations == 0:
-                listener.generation(generation, archive)
-                told = generation
-        if told != generation:
-            listener.generation(generation, archive)
+            if number == 0:
+                listener.generation(0, archive)
+        listener.generation(told + 1, archive)
         return archive
+
+    def _short(self, plan: SearchPlan, evaluator: Evaluator) -> bool:
+        """Whether another evaluation may not be payable."""
+        left = evaluator.budget.left("attempts")
+        return evaluator.budget.exhausted() or (left is not None and left < evaluator.cost_of(len(plan.val)))
 
     def _next(
         self, plan: SearchPlan, archive: Archive, known: dict[str, Candidate], rng: random.Random
@@ -74,3 +82,13 @@ class RandomSearch:
         for _ in range(rng.randint(1, MOST_EDITS)):
             child = random_edit(child, self.space, rng)
         return parent, child
+
+
+def _generation(plan: SearchPlan, evaluator: Evaluator, number: int) -> int:
+    """The generation of candidate `number`, the start being generation 0."""
+    granted, spent = evaluator.budget.granted.attempts, evaluator.budget.spent.attempts or 0
+    if number == 0:
+        return 0
+    if not granted:
+        return -(-number // plan.iterations)
+    return min(plan.generations, 1 + plan.generations * spent // granted)

@@ -166,6 +166,17 @@ def test_an_outage_ends_the_run_early_and_is_told(tmp_path: Path) -> None:
     assert bodies[-1] == SearchFinished(status="FAILED")
 
 
+def test_what_an_outage_ended_is_run_again_when_the_run_is_resumed(tmp_path: Path) -> None:
+    given = started(tmp_path, dev=10)
+    folder = claim(given.config, given.manifest)
+    dev = {task.digest for task in given.splits.dev}
+    down = CountingWorker(given.worker, fails=lambda task, call: OSError("down") if task.digest in dev else None)
+    with pytest.raises(InfraError, match="10 infrastructure failures in a row"):
+        asyncio.run(run_search(replace(given, worker=down), folder))
+    up = play(given, folder)
+    assert [(row["n"], row["missing"]) for row in up.result["rows"]] == [(10, 0)] * len(up.result["rows"])
+
+
 def test_the_model_decides_steers_and_proposes(asked: Asked) -> None:
     for field in ("action", "steer", "proposal"):
         assert any(f"starting with the field `[[ ## {field} ## ]]`" in prompt for prompt in asked.engine.prompts)
