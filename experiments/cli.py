@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn, cast
 
@@ -28,10 +28,13 @@ def new_app(help: str | None = None) -> typer.Typer:
     return typer.Typer(help=help, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def start(app: typer.Typer) -> NoReturn:
-    """Run the command and exit. What typer refuses, such as an unknown option, is one line on stderr and code 2."""
+def start(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command on `arguments`, or on those of the process, and exit.
+
+    What typer refuses, such as an unknown option, is one line on stderr and code 2.
+    """
     try:
-        code = app(standalone_mode=False)
+        code = app(args=arguments, standalone_mode=False)
     except _REFUSED as error:
         raise SystemExit(_say(UsageError(error.format_message()))) from None
     raise SystemExit(code if isinstance(code, int) else 0)

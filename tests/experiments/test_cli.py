@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import typer
 from pydantic import BaseModel, ValidationError
 
-from experiments.cli import exits, new_app
+from experiments.cli import exits, new_app, start
 from experiments.config import RunConfig
 from signatures import errors
 from signatures.errors import TillerError, UsageError
@@ -99,3 +100,39 @@ def test_an_apps_traceback_is_plain_and_shows_no_locals(capsys: pytest.CaptureFi
         app(["--help"])
     assert ended.value.code == 0
     assert "--install-completion" not in capsys.readouterr().out
+
+
+def an_app() -> typer.Typer:
+    app = new_app()
+
+    @app.command()
+    def add(seed: int = 0) -> None:
+        if seed == 7:
+            raise typer.Exit(5)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--seed", "3"], 0, ""),
+        (["--seed", "7"], 5, ""),
+        (["--help"], 0, ""),
+        (["--sede", "3"], 2, "--sede"),
+        (["--seed", "many"], 2, "'--seed'"),
+        (["extra"], 2, "extra"),
+    ],
+)
+def test_what_typer_refuses_is_one_line(
+    arguments: list[str],
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        start(an_app(), arguments)
+    assert ended.value.code == code
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == (1 if said else 0)

@@ -365,22 +365,25 @@ def assert_ends_as_if_never_killed(ended: Ended, cwd: Path, whole: Finished) -> 
     assert bodies(cwd) == bodies(whole.cwd)
 
 
+def killed_and_compared(forker: Forker, whole: Finished, folder: Path, kills: int, *, longest_s: float) -> None:
+    """Runs, one after the other, that are killed `kills` times between them; each ends as if it never was."""
+    rng, killed = random.Random(kills), 0
+    while killed < kills:
+        cwd = folder / str(killed)
+        cwd.mkdir()
+        ended, more = killed_until_it_ends(forker, cwd, kills - killed, longest_s=longest_s, rng=rng)
+        assert_ends_as_if_never_killed(ended, cwd, whole)
+        assert more > 0
+        killed += more
+
+
 def test_a_run_killed_again_and_again_ends_as_if_never_killed(forker: Forker, whole: Finished, tmp_path: Path) -> None:
-    ended, killed = killed_until_it_ends(forker, tmp_path, 8, longest_s=0.4, rng=random.Random(8))
-    assert killed >= 8
-    assert_ends_as_if_never_killed(ended, tmp_path, whole)
+    killed_and_compared(forker, whole, tmp_path, 8, longest_s=0.2)
 
 
 @pytest.mark.slow
 def test_fifty_kills(forker: Forker, whole: Finished, tmp_path: Path) -> None:
-    rng, killed = random.Random(50), 0
-    while killed < 50:
-        cwd = tmp_path / str(killed)
-        cwd.mkdir()
-        ended, more = killed_until_it_ends(forker, cwd, 50 - killed, longest_s=1.0, rng=rng)
-        assert_ends_as_if_never_killed(ended, cwd, whole)
-        assert more > 0
-        killed += more
+    killed_and_compared(forker, whole, tmp_path, 50, longest_s=1.0)
 
 
 def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(forker: Forker, whole: Finished, tmp_path: Path) -> None:
