@@ -52,7 +52,7 @@ def test_five_arms_and_twelve_members_make_a_wide_picture(tmp_path: Path) -> Non
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        draw_search(tmp_path / name, many(), VOLUMES, AXES)
+        draw_search(tmp_path / name, many()[:3], VOLUMES, AXES)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
