@@ -60,7 +60,7 @@ async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict
         EventLog(folder, listen=listen) as log,
         wired(given, folder) as parts,
     ):
-        parts.journal.require_same(digest_of(_identity(config), parts.manifest))
+        parts.journal.require_same(digest_of(_identity(config), parts.manifest, given.worker.fingerprint))
         status = "FAILED"
         try:
             log.emit(started_event(config, folder, parts))

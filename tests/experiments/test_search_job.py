@@ -28,7 +28,7 @@ from experiments.wiring import Ready, ready
 from signatures.errors import InfraError, UsageError
 from tests.experiments.conftest import Contents
 from tests.worlds.model import answer
-from tests.worlds.planted import CountingWorker
+from tests.worlds.planted import CountingWorker, PlantedBenchmark, PlantedConfig
 from tests.worlds.small import small
 from tests.worlds.troubled import CANARY
 
@@ -153,6 +153,12 @@ def test_a_folder_is_not_taken_over_by_another_search(finished: Finished) -> Non
     with pytest.raises(UsageError, match="belongs to another search"):
         play(ready(finished.given.config.model_copy(update={"seed": 5})), finished.folder)
     assert (finished.folder / "journal.jsonl").read_bytes() == journal
+
+
+def test_a_run_does_not_go_on_with_another_worker(finished: Finished) -> None:
+    other = PlantedBenchmark(PlantedConfig(noise=0.5)).worker(None, None)
+    with pytest.raises(UsageError, match="belongs to another search"):
+        play(replace(finished.given, worker=other), finished.folder)
 
 
 def test_an_outage_ends_the_run_early_and_is_told(tmp_path: Path) -> None:
