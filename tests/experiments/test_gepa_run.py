@@ -426,6 +426,7 @@ def test_two_runs_at_once_on_one_corpus_give_what_each_gives_alone(
 ) -> None:
     both = [forker.start(["--json", *arguments(worker=TROUBLED)], tmp_path) for _ in range(2)]
     first, second = (Finished(child.wait(), tmp_path) for child in both)
+    assert first.ended.code == second.ended.code == 0, first.ended.err + second.ended.err
     assert first.rows == second.rows == whole.rows
     assert stored(tmp_path) == stored(whole.cwd)
     assert json.loads(first.ended.out)["paths"]["run"] != json.loads(second.ended.out)["paths"]["run"]

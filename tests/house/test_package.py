@@ -51,7 +51,9 @@ def test_the_wheel_holds_the_packages_and_nothing_else(
     shipped = {
         name
         for file in installed.rglob("*")
-        if file.is_file() and not (name := file.relative_to(installed).as_posix()).startswith(("bin/", "tiller-", "."))
+        if file.is_file()
+        and file.suffix != ".pyc"
+        and not (name := file.relative_to(installed).as_posix()).startswith(("bin/", "tiller-", "."))
     }
     names = {file.relative_to(root).as_posix() for file in repository}
     assert shipped == {name for name in names if name.split("/")[0] in packages}
