@@ -35,7 +35,7 @@ def require_usable(corpus: Path) -> None:
     ledger = ledger_beside(corpus)
     try:
         if _holds_something(corpus):
-            SqliteCorpus.open_readonly(corpus).close()
+            SqliteCorpus(corpus).close()  # to write, as the run will: another run may be making the file just now
         if _holds_something(ledger):
             VerdictLedger(ledger).close()
     except StoreError as error:
