@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from experiments.cli import exits, new_app
+from experiments.cli import exits, new_app, start
 from signatures.errors import UsageError
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _printable(line: str) -> str:
 
 def main() -> None:
     """The console script."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

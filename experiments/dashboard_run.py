@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 from pydantic import Field
 
-from experiments.cli import exits, new_app
+from experiments.cli import exits, new_app, start
 from experiments.config import RunConfig
 from signatures.errors import StoreError, UsageError
 
@@ -187,7 +187,7 @@ def dashboard(
 
 def main() -> None:
     """The console script."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 import typer
 from pydantic import Field
 
-from experiments.cli import exits, new_app
+from experiments.cli import exits, new_app, start
 from experiments.config import RunConfig
 from experiments.preflight import name_clashes, package_folders, strangers
 from signatures.errors import UsageError
@@ -153,7 +153,7 @@ def doctor(
 
 def main() -> None:
     """The console script."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

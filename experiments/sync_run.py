@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from experiments.cli import exits, new_app
+from experiments.cli import exits, new_app, start
 from experiments.config import RunConfig
 from signatures.errors import UsageError
 
@@ -63,7 +63,7 @@ def sync(
 
 def main() -> None:
     """The console script."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

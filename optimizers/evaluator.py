@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from controllers.budget import Budget
 from controllers.loop import run_episode
@@ -22,8 +22,11 @@ from optimizers.replay.tree import TreeReplay
 from optimizers.scoring import episode_values
 from optimizers.setup import Grant, Setup
 from signatures.digest import digest_of
-from signatures.errors import FirewallBreach
+from signatures.errors import FirewallBreach, StoreError
 from signatures.records import Amounts, Candidate, Cost, Episode, Failure, PolicyName, Split, Task
+
+MOST_REPEATS: Final = 1_000
+"""Times that one episode may have been run again; beyond it the recorded score is of something else."""
 
 
 @dataclass(frozen=True)
@@ -243,9 +246,11 @@ class Evaluator:
         if one.rollout is not None:
             return one
         parts, spec = self.setup.parts(request.candidate), self._spec(request, task)
-        while one.score.episode_id is not None and episode_id(spec, parts) != one.score.episode_id:
-            spec = spec.model_copy(update={"repeat": spec.repeat + 1})
-        return Scored(one.score, await run_episode(spec, parts))
+        for repeat in range(MOST_REPEATS):
+            spec = spec.model_copy(update={"repeat": repeat})
+            if one.score.episode_id in (None, episode_id(spec, parts)):
+                return Scored(one.score, await run_episode(spec, parts))
+        raise StoreError(f"episode {one.score.episode_id} was played by another worker or controller than this one")
 
     def _spec(self, request: Request, task: Task) -> EpisodeSpec:
         return self.setup.spec(

@@ -192,9 +192,11 @@ def _prepare(db: sqlite3.Connection, path: Path, *, readonly: bool) -> None:
 
 def _is_fresh(db: sqlite3.Connection, path: Path) -> bool:
     """Whether the file holds nothing yet. Raises StoreError where it holds something else."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement reads one snapshot: another process may be creating the file at this moment.
+    version, application, tables = db.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if version == 0 and application == 0 and tables == 0:
         return True
     if application != APPLICATION_ID:
