@@ -60,3 +60,8 @@ class GepaConfig(RunConfig):
         if self.minibatch > self.train:
             raise ValueError(f"minibatch={self.minibatch} is more than train={self.train}")
         return self
+
+    @property
+    def least_attempts(self) -> int:
+        """What evaluating the first candidate and one proposal may take: no search can do with less."""
+        return (self.val + 2 * self.minibatch) * self.attempts

@@ -172,8 +172,7 @@ async def _gepa(job: Job) -> tuple[dict[str, Candidate], list[float], int]:
 
 async def _random(job: Job, spent: int) -> tuple[dict[str, Candidate], list[float]]:
     """Random search on the attempts that gepa spent; its best on the primary objective goes to dev."""
-    least = (job.config.val + 2 * job.config.minibatch) * job.config.attempts
-    budget = Amounts(attempts=max(spent, least))
+    budget = Amounts(attempts=max(spent, job.config.least_attempts))
     evaluator = evaluator_of(job.wired, split="search", namespace="random", replay=job.replay, budget=budget)
     narrator = Narrator(job.log.emit, job.console, evaluator, title=RANDOM, children=False)
     plan = _plan(job, seed_candidate())

@@ -136,7 +136,7 @@ def _model(name: str | None, config: GepaConfig) -> dspy.LM | None:
 
 def require_search_budget(config: GepaConfig) -> None:
     """Raises UsageError where the search could not evaluate its first candidate and one proposal."""
-    need = (config.val + 2 * config.minibatch) * config.attempts
+    need = config.least_attempts
     if config.max_attempts < need:
         raise UsageError(
             f"max_attempts={config.max_attempts} is too small: one evaluation and one proposal may take {need}"

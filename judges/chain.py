@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from controllers.corpus.schema import is_busy, transaction
+from controllers.corpus.schema import transaction, use_wal
 from signatures.errors import StoreError
 
 _APPLICATION_ID: Final = 0x54494C56
@@ -54,7 +53,7 @@ def connect(path: Path) -> sqlite3.Connection:
         unless_ready.callback(db.close)
         db.text_factory = lambda data: data.decode(errors="surrogateescape")  # a damaged row must still be named
         _is_fresh(db, path)
-        _use_wal(db)
+        use_wal(db, path, patience_s=_BUSY_S)
         db.execute("PRAGMA synchronous=FULL")
         with transaction(db):
             if _is_fresh(db, path):
@@ -131,16 +130,3 @@ def _is_fresh(db: sqlite3.Connection, path: Path) -> bool:
     if application != _APPLICATION_ID and (application or tables):
         raise StoreError(f"{path}: is another program's database, not a verdict ledger")
     return application != _APPLICATION_ID
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging; the switch ignores the busy timeout, so processes that start together retry."""
-    deadline = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)

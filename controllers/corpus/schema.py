@@ -179,7 +179,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, readonly: bool) -> None:
     if readonly:
         db.execute("PRAGMA query_only=ON")
         return
-    _use_wal(db, path)
+    use_wal(db, path)
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA fullfsync=ON")  # macOS: reach the disk, not only its cache
     db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
@@ -206,9 +206,9 @@ def _is_fresh(db: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
-def _use_wal(db: sqlite3.Connection, path: Path) -> None:
+def use_wal(db: sqlite3.Connection, path: Path, *, patience_s: float = BUSY_TIMEOUT_S) -> None:
     """Switch to write-ahead logging. The switch ignores the busy timeout: processes that start together meet here."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + patience_s
     while True:
         try:
             (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
