@@ -15,10 +15,11 @@ def select(history: Sequence[Seen]) -> Seen | None:
     Attempts that infrastructure ended are left out; None where nothing is left.
     """
     scored = [seen for seen in history if seen.attempt.outcome != "infra_error"]
-    return min(scored, key=lambda seen: _rank(seen.attempt), default=None)
+    return min(scored, key=lambda seen: rank(seen.attempt), default=None)
 
 
-def _rank(attempt: Attempt) -> tuple[float, float, float, float, int]:
+def rank(attempt: Attempt) -> tuple[float, float, float, float, int]:
+    """What `select` compares, the smallest first; the last entry, the attempt's place, breaks ties."""
     correct = attempt.check("correct")
     value = -math.inf if correct is None or correct.value is None else correct.value
     passed = sum(1 for check in attempt.checks if check.passed)
