@@ -65,6 +65,16 @@ def control_arms(k: int, turns: int | None, refine_actions: Sequence[str], *, pl
     return tuple(arms)
 
 
+def exploring_candidate(actions: Sequence[str]) -> Candidate:
+    """The controller that fills a corpus: it goes on until the checker passes, mostly from the last attempt, and says
+    any of `actions` with equal chance. Drawn with a floor, whatever is legal happens now and then.
+    """
+    topology = rule_component(FRESH_FIRST, {"refine_last": 8.0, "refine_best": 1.0, "fanout_1": 1.0})
+    steer = rule_component([], dict.fromkeys(actions, 1.0))
+    components = controller_components(refine=True, steer={"none": 1.0})
+    return Candidate(components={**components, "topology": topology, "steer": steer})
+
+
 def seed_candidate() -> Candidate:
     """Where a search starts: continue@k, which says nothing to the worker."""
     return Candidate(components=controller_components(refine=True, steer={"none": 1.0}))

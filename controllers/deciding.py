@@ -55,7 +55,7 @@ async def decide(progress: Progress, parts: Parts) -> Turn:
 
 async def _turn(progress: Progress, parts: Parts, legal: tuple[str, ...], made: list[Decision]) -> Turn:
     history, spec = progress.history, progress.spec
-    left = Amounts(attempts=progress.attempts_left(), turns=progress.turns_left())
+    left = Amounts(attempts=progress.attempts_left(), turns=progress.turns_left(), usd=progress.usd_left())
     features = observe(history, parts.observer, granted=spec.granted, left=left)
 
     async def drawn(policy: PolicyName, actions: tuple[str, ...]) -> str:

@@ -4,13 +4,15 @@ name                 meaning (the *last* attempt unless said otherwise)
 attempts             attempts made in this episode
 attempts_left        attempts that the grant still allows
 turns_left           share of granted turns still left
+usd_left             share of granted money still left
 depth                attempts in the lineage of the last attempt
 correct, passed      value and pass flag of the checker of `correct`
 best_passed          whether any attempt passed it
 failing              checkers that did not pass
 progress             change of `correct` since the parent
 stalled              attempts in a row without progress
-errors, repeats      failed calls; calls made before with the same arguments
+errors, error_kinds  failed calls; names of tools among them
+repeats              calls made before with the same arguments
 changed              whether the state differs from the one it started from
 odd_outcome          whether the outcome was refusal, empty or timeout
 untried              actions whose target was not looked at in the lineage
@@ -49,6 +51,8 @@ def observe(history: Sequence[Seen], observer: Observer, *, granted: Amounts, le
         features["attempts_left"] = float(left.attempts)
     if left.turns is not None and granted.turns:
         features["turns_left"] = left.turns / granted.turns
+    if left.usd is not None and granted.usd:
+        features["usd_left"] = left.usd / granted.usd
     untried = observer.untried(history)
     features["untried"] = float(sum(untried.values()))
     features.update({f"untried.{action}": float(flag) for action, flag in untried.items()})
@@ -85,6 +89,7 @@ def _of_last(history: Sequence[Seen]) -> dict[str, float]:
         "best_passed": float(any((c := s.attempt.check("correct")) is not None and c.passed for s in history)),
         "failing": float(sum(1 for c in last.attempt.checks if c.passed is False)),
         "errors": float(sum(event.failed for event in last.trace)),
+        "error_kinds": float(len({event.name for event in last.trace if event.failed})),
         "repeats": float(len(calls) - len(set(calls))),
         "changed": float(last.attempt.state_digest != last.attempt.start_digest),
         "odd_outcome": float(last.attempt.outcome not in ("ok", "infra_error")),

@@ -71,6 +71,11 @@ class Progress:
         left = self.budget.left("turns")
         return None if left is None else max(0, int(left))
 
+    def usd_left(self) -> float | None:
+        """Money that the budget still allows; None without a limit."""
+        left = self.budget.left("usd")
+        return None if left is None else max(0.0, left)
+
     def turns_limit(self) -> int | None:
         """The turns one attempt launched now may take."""
         limits = [n for n in (self.spec.turns_per_attempt, self.turns_left()) if n is not None]

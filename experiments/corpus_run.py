@@ -4,8 +4,11 @@
     python -m experiments.corpus_run show runs/corpus.db 5f0c --trace
     python -m experiments.corpus_run export runs/corpus.db runs/corpus-dataset
     python -m experiments.corpus_run import runs/corpus-dataset runs/other.db
+    python -m experiments.corpus_run seal runs/corpus.db
 
-`ls` prints counts, `show` one record by its id or the start of it. PATH may be left out: it is runs/corpus.db.
+`ls` prints counts, `show` one record by its id or the start of it. `seal` writes what is new to columnar segments
+beside the corpus, which replay reads; `--verify` checks all their bytes, too. PATH may be left out: it is
+runs/corpus.db.
 
     runs/corpus.db  1.2 MB on disk
     records         attempts 1,200, decisions 3,600, episodes 400
@@ -22,7 +25,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 import typer
 
@@ -39,6 +42,19 @@ DEFAULT: Final = Path("runs/corpus.db")
 PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="The corpus.")]
 FirstArgument = Annotated[str, typer.Argument(metavar="PATH", help=f"The corpus; left out, it is {DEFAULT}.")]
 app = new_app(help="Look into a corpus, and carry it to and from a folder of datasets.")
+
+
+class SealedCounts(TypedDict):
+    """What `seal` prints."""
+
+    folder: str
+    sealed_n: int
+    "all records are sealed up to this row of the journal"
+    rows: dict[str, int]
+    "sealed by this call"
+    segments: int
+    bytes: int
+    verified: bool
 
 
 @app.command("ls")
@@ -72,6 +88,18 @@ def export_command(
         path, folder = _path_and(first, second, "the folder to make")
         asyncio.run(export_corpus(path, Path(folder)))
         print(f"{path} is exported to {folder}")
+
+
+@app.command("seal")
+def seal_command(
+    path: PathArgument = DEFAULT,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every sealed byte, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write what is new to sealed columnar segments beside the corpus."""
+    with exits():
+        sealed = asyncio.run(seal_corpus(path, verify=verify))
+        print(json.dumps(sealed) if as_json else _sealed_line(sealed))
 
 
 @app.command("import")
@@ -133,6 +161,31 @@ async def import_corpus(folder: Path, path: Path) -> None:
     check_dataset(folder)
     async with SqliteCorpus(path) as corpus:
         await import_dataset(folder, corpus)
+
+
+async def seal_corpus(path: Path, *, verify: bool = False) -> SealedCounts:
+    """Seal the corpus at `path`; `verify` reads every sealed byte. Raises UsageError and StoreError."""
+    from controllers.corpus import SqliteCorpus
+    from controllers.corpus.segments import Segments, seal, segments_of
+
+    async with SqliteCorpus.open_readonly(_existing(path)) as corpus:
+        done = await seal(corpus, segments_of(path))
+    if verify:
+        Segments(done.folder).verify()
+    return {
+        "folder": str(done.folder),
+        "sealed_n": done.sealed_n,
+        "rows": dict(done.rows),
+        "segments": done.segments,
+        "bytes": done.bytes,
+        "verified": verify,
+    }
+
+
+def _sealed_line(sealed: SealedCounts) -> str:
+    new = _listed(sealed["rows"])
+    held = f"{sealed['segments']} segments, {_size(sealed['bytes'])}{', verified' if sealed['verified'] else ''}"
+    return f"{sealed['folder']}: sealed {new} (now {held})"
 
 
 def _path_and(first: str, second: str | None, wanted: str) -> tuple[Path, str]:

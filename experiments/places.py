@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Final
+from typing import Final, Protocol
 
 from experiments.config import dump, merge
 from experiments.gepa_config import GepaConfig
@@ -18,7 +18,15 @@ CONFIG: Final = "config.toml"
 MANIFEST: Final = "manifest.json"
 
 
-def corpus_path(config: GepaConfig, root: Path, benchmark: str) -> Path:
+class NamesCorpus(Protocol):
+    """A command's config, as far as it says which corpus it means."""
+
+    @property
+    def corpus(self) -> str | None:
+        """Path of the corpus; None: the one that all runs of the benchmark share."""
+
+
+def corpus_path(config: NamesCorpus, root: Path, benchmark: str) -> Path:
     """The corpus that the config names, else the one that all runs of a benchmark below `root` share."""
     return Path(config.corpus) if config.corpus else root / f"corpus-{benchmark}.db"
 

@@ -82,8 +82,8 @@ def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = 
     require_search_budget(config)
     benchmark = load_benchmark(config.benchmark, config.options)
     splits = split_tasks(benchmark, config)
-    lm = lm or _model(config.lm, config)
-    worker_lm = _model(config.worker_lm, config) or lm if config.worker == "chat" else None
+    lm = lm or model_of(config.lm, config.api_base)
+    worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
     worker = benchmark.worker(config.worker, worker_lm)
     require_usable(corpus_path(config, root, benchmark.id))
     require_writable(root)
@@ -110,14 +110,19 @@ def wired(given: Ready, run_folder: Path) -> Iterator[Wired]:
             observer=benchmark,
             corpus=corpus,
             grant=Grant(config.attempts, config.turns, given.actions),
-            revision=digest_of(manifest.judge, manifest.judge_source, dict(manifest.checkers)),
+            revision=revision_of(manifest),
             lm=lm,
             executor=AsyncExecutor(config.concurrency),
         )
         yield Wired(benchmark, setup, given.splits, manifest, ledger, journal, lm)
 
 
-def _model(name: str | None, config: GepaConfig) -> dspy.LM | None:
+def revision_of(manifest: Manifest) -> str:
+    """What decides an episode beside its spec: the judge and the checkers, not the splits."""
+    return digest_of(manifest.judge, manifest.judge_source, dict(manifest.checkers))
+
+
+def model_of(name: str | None, api_base: str | None) -> dspy.LM | None:
     """The model of that name, where one is named. Raises UsageError where its provider or its key is missing."""
     if name is None:
         return None
@@ -128,10 +133,10 @@ def _model(name: str | None, config: GepaConfig) -> dspy.LM | None:
 
     litellm.suppress_debug_info = True  # else it prints advice to stdout, into the JSON
     try:
-        litellm.get_llm_provider(name, api_base=config.api_base)
+        litellm.get_llm_provider(name, api_base=api_base)
     except litellm.BadRequestError as error:
         raise UsageError(f"model {name!r}: LiteLLM knows no such provider; write PROVIDER/MODEL") from error
-    return make_lm(name, {"api_base": config.api_base} if config.api_base else None)
+    return make_lm(name, {"api_base": api_base} if api_base else None)
 
 
 def require_search_budget(config: GepaConfig) -> None:

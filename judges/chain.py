@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from controllers.corpus.schema import transaction, use_wal
+from controllers.sqlite import transaction, use_wal
 from signatures.errors import StoreError
 
 _APPLICATION_ID: Final = 0x54494C56

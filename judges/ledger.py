@@ -13,7 +13,7 @@ from typing import Final, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
-from controllers.corpus.schema import store_errors, transaction
+from controllers.sqlite import store_errors, transaction
 from judges.chain import Head, Row, bodies_of_episodes, body_of, connect, extend, walk
 from judges.records import Verdict
 from signatures.digest import canonical_json
@@ -97,13 +97,8 @@ class VerdictLedger:
         FirewallBreach for a split that `reader` may not see and for an episode of another split, UsageError where
         an episode still has two verdicts, StoreError.
         """
-        if split not in MAY_READ.get(reader, frozenset()):
-            raise FirewallBreach(f"{reader} may not read verdicts on the {split} split")
         found: dict[str, Verdict] = {}
-        for body in await self._in_thread(lambda: bodies_of_episodes(self._db, episode_ids), "read"):
-            verdict = self._verdict(body)
-            if verdict.split != split:
-                raise FirewallBreach(f"episode {verdict.episode_id} is of the {verdict.split} split, not {split}")
+        for verdict in await self._read(split, episode_ids, reader):
             if judge not in (None, verdict.judge) or (
                 attempt_ids is not None and verdict.attempt_id not in attempt_ids
             ):
@@ -113,6 +108,26 @@ class VerdictLedger:
                 both = " and ".join(f"attempt {one.attempt_id} by {one.judge}" for one in (other, verdict))
                 raise UsageError(f"episode {verdict.episode_id} has two verdicts: {both}; say which counts")
         return {id: found[id].score for id in episode_ids if id in found}
+
+    async def attempt_scores(
+        self, split: Split, episode_ids: Sequence[str], *, reader: Reader, judge: str
+    ) -> dict[str, float | None]:
+        """The score of each attempt of these episodes that this judge scored, by attempt id. Numbers only.
+
+        A recorded tree has a verdict on every attempt. Raises FirewallBreach and StoreError as `scores` does.
+        """
+        read = await self._read(split, episode_ids, reader)
+        return {verdict.attempt_id: verdict.score for verdict in read if verdict.judge == judge}
+
+    async def _read(self, split: Split, episode_ids: Sequence[str], reader: Reader) -> list[Verdict]:
+        if split not in MAY_READ.get(reader, frozenset()):
+            raise FirewallBreach(f"{reader} may not read verdicts on the {split} split")
+        bodies = await self._in_thread(lambda: bodies_of_episodes(self._db, episode_ids), "read")
+        verdicts = [self._verdict(body) for body in bodies]
+        for verdict in verdicts:
+            if verdict.split != split:
+                raise FirewallBreach(f"episode {verdict.episode_id} is of the {verdict.split} split, not {split}")
+        return verdicts
 
     async def held(self, id: str) -> Verdict | None:
         """The verdict of that id: for `judges/scoring.py`, which asks no judge twice. Raises StoreError."""

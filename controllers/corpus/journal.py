@@ -16,9 +16,10 @@ from typing import Any, Final, Self
 
 from controllers import RecordT
 from controllers.corpus.blobs import SMALL_BYTES, Blob, BlobFolder, Packer, checked
-from controllers.corpus.schema import HIGH_WATER, TABLES, AnyRecord, connect, parse, store_errors
+from controllers.corpus.schema import HIGH_WATER, TABLES, AnyRecord, Table, connect, parse
 from controllers.corpus.units import Row, Unit
 from controllers.corpus.writer import GroupCommit
+from controllers.sqlite import store_errors
 from signatures.errors import StoreError
 
 PAGE: Final = 256
@@ -75,16 +76,18 @@ class SqliteCorpus:
         table, where = TABLES[kind], where or {}
         table.check_columns(where)
         last = await self.high_water() if until is None else until
-        condition = "".join(f" AND {name} = ?" for name in where)
-        sql = f"SELECT n, id, body FROM {table.name} WHERE n > ? AND n <= ?{condition} ORDER BY n LIMIT {PAGE}"
-        n = 0
-        while page := self._read(sql, n, last, *where.values()):
+        async for page in self._pages(table, where, after=0, until=last):
             for _, id, body in page:
                 yield parse(kind, self._unpack(body, id))
-            if len(page) < PAGE:
-                return
-            n = page[-1][0]
-            await asyncio.sleep(0)
+
+    async def numbered(self, table: Table, *, after: int = 0, until: int) -> AsyncIterator[tuple[int, AnyRecord]]:
+        """The records of a table with their row numbers, from behind row `after` up to row `until`. Raises StoreError.
+
+        Row numbers ascend in order of arrival, over all tables together.
+        """
+        async for page in self._pages(table, {}, after=after, until=until):
+            for n, id, body in page:
+                yield n, table.parse(self._unpack(body, id))
 
     async def arrivals(self, *, until: int | None = None) -> AsyncIterator[AnyRecord]:
         """All records of all kinds in order of arrival, up to the mark `until`, or up to now. Raises StoreError."""
@@ -139,6 +142,18 @@ class SqliteCorpus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def _pages(
+        self, table: Table, where: Mapping[str, str], *, after: int, until: int
+    ) -> AsyncIterator[list[tuple[int, str, bytes]]]:
+        condition = "".join(f" AND {name} = ?" for name in where)
+        sql = f"SELECT n, id, body FROM {table.name} WHERE n > ? AND n <= ?{condition} ORDER BY n LIMIT {PAGE}"
+        while page := self._read(sql, after, until, *where.values()):
+            yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
+            await asyncio.sleep(0)
 
     def _read(self, sql: str, *values: str | int) -> list[Any]:
         with self._lock, store_errors(self.path, "read"):

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 
 from controllers import RecordT
 from controllers.corpus.blobs import make_folder
+from controllers.sqlite import BUSY_TIMEOUT_S, store_errors, transaction, use_wal
 from signatures.errors import StoreError, UsageError
 from signatures.records import Attempt, Decision, Episode
 
@@ -28,8 +28,6 @@ VERSION: Final = 1
 APPLICATION_ID: Final = 0x54494C52
 """Marks the file as ours (`TILR`), so that another program's database is never written to."""
 
-BUSY_TIMEOUT_S: Final = 10.0
-BUSY_TRIES: Final = 3
 CHECKPOINT_PAGES: Final = 8000
 """The log is folded into the database every 32 MB: less costs more CPU, more makes one commit in a hundred slow."""
 
@@ -122,44 +120,6 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     return db
 
 
-@contextmanager
-def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Map what SQLite and the file system raise to StoreError; a lock that did not come free is retryable."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{path}: cannot {doing}: {error}", retryable=is_busy(error)) from error
-
-
-def is_busy(error: Exception) -> bool:
-    """Whether another connection's lock is the cause."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction, committed at the end and rolled back on any error."""
-    _begin(db)
-    try:
-        yield
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-def _begin(db: sqlite3.Connection) -> None:
-    for _ in range(BUSY_TRIES - 1):
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if not is_busy(error):
-                raise
-    db.execute("BEGIN IMMEDIATE")
-
-
 def _mode(path: Path, readonly: bool) -> str:
     """How a file is opened. A reader, too, opens for writing where it may, so that the last one out tidies up.
 
@@ -204,21 +164,6 @@ def _is_fresh(db: sqlite3.Connection, path: Path) -> bool:
     if version != VERSION:
         raise StoreError(f"{path}: has schema version {version}; this Tiller reads version {VERSION}")
     return False
-
-
-def use_wal(db: sqlite3.Connection, path: Path, *, patience_s: float = BUSY_TIMEOUT_S) -> None:
-    """Switch to write-ahead logging. The switch ignores the busy timeout: processes that start together meet here."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
-            break
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-    if mode != "wal":
-        raise StoreError(f"{path}: this file system does not allow a write-ahead log (journal mode {mode})")
 
 
 def _create(db: sqlite3.Connection) -> None:

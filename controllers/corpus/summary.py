@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controllers.corpus.blobs import BlobFolder
-from controllers.corpus.schema import TABLES, connect, store_errors
+from controllers.corpus.schema import TABLES, connect
+from controllers.sqlite import store_errors
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from controllers.corpus.blobs import SMALL_BYTES, Blob, Packer
-from controllers.corpus.schema import HIGH_WATER, TABLES, AnyRecord, Table, transaction
+from controllers.corpus.schema import HIGH_WATER, TABLES, AnyRecord, Table
+from controllers.sqlite import transaction
 from signatures.errors import StoreError
 
 Known = dict[tuple[str, str], AnyRecord]

@@ -14,8 +14,9 @@ from queue import SimpleQueue
 from typing import Final, NamedTuple
 
 from controllers.corpus.blobs import Packer
-from controllers.corpus.schema import connect, store_errors
+from controllers.corpus.schema import connect
 from controllers.corpus.units import Fate, Unit, store
+from controllers.sqlite import store_errors
 from signatures.errors import StoreError
 
 BATCH_UNITS: Final = 512

@@ -29,7 +29,12 @@ class ExactTree:
             raise UsageError("tree replay needs recorded trees, and a controller for every name")
         recorded = [task for task in evidence.tasks if task.digest in evidence.trees.trees]
         answers: list[Estimate | Refusal] = []
-        for name, controller in zip(asked.names, asked.controllers, strict=True):
+        unknown = (asked.target.unknown if asked.target else ()) or [()] * len(asked.names)
+        for name, controller, actions in zip(asked.names, asked.controllers, unknown, strict=True):
+            if actions:  # at run time it would fall back to a uniform draw: its author means something else
+                reason = f"no recorded attempt was given {', '.join(actions)}: collect attempts under it"
+                answers.append(Refusal(candidate=name, estimator=self.id, reason=reason))
+                continue
             replayed = await _replayed(evidence, controller, recorded)
             answers.append(answer_of(name, self.id, replayed))
         return answers

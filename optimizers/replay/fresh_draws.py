@@ -20,7 +20,7 @@ from optimizers.replay import Asked, Evidence
 from optimizers.replay.estimates import Estimate, Refusal
 from optimizers.replay.exact_tree import answer_of
 from optimizers.replay.tree import Replayed, Tree
-from signatures.errors import UsageError
+from signatures.errors import NoSupport, UsageError
 from signatures.records import Amounts, Objective
 
 
@@ -49,13 +49,20 @@ class FreshDraws:
                 reason = f"the closed form holds for random@{self.k} alone: use tree replay"
                 answers.append(Refusal(candidate=name, estimator=self.id, reason=reason))
             else:
-                answers.append(answer_of(name, self.id, {t: self.task_value(tree) for t, tree in trees.items()}))
+                answers.append(self._answer(name, trees))
         return answers
+
+    def _answer(self, name: str, trees: Mapping[str, Tree]) -> Estimate | Refusal:
+        try:
+            values = {digest: self.task_value(tree) for digest, tree in trees.items()}
+        except NoSupport as error:
+            return Refusal(candidate=name, estimator=self.id, reason=str(error))
+        return answer_of(name, self.id, values)
 
     def task_value(self, tree: Tree) -> Replayed:
         """The expectation on one task; wholly unsupported where fewer than k are recorded and none passed.
 
-        Raises UsageError where a sum over the episode could leave its objective's scale: clipping is not linear.
+        Raises NoSupport where a sum over the episode could leave its objective's scale: clipping is not linear.
         """
         roots, k = tree.roots, self.k
         failing = [seen for seen in roots if not _passed(seen)]
@@ -86,7 +93,7 @@ class FreshDraws:
         ends = [*accumulate(ordered[: self.k]), *accumulate(ordered[: -self.k - 1 : -1])]
         low, high = sorted((objective.worst, objective.best))
         if min(ends) < low or max(ends) > high:
-            raise UsageError(f"{objective.name}: {self.k} attempts may leave its scale, so it has no closed form")
+            raise NoSupport(f"{objective.name}: {self.k} attempts may leave its scale, so it has no closed form")
         return objective.scaled(sum(shares[id] * value for id, value in known.items()))
 
 

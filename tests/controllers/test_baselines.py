@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+
 import pytest
 
-from controllers.baselines import Arm, control_arms, seed_candidate
+from controllers.baselines import Arm, control_arms, exploring_candidate, seed_candidate
 from controllers.loop import run_episode
 from controllers.program import controller_of
 from controllers.spec import Rollout
-from signatures.records import Amounts
+from signatures.records import Amounts, Decision
 from tests.controllers.parts import DIRECTIVES, Climber, Height, a_spec, a_task, parts_of
 
 K, TURNS = 3, 4
@@ -75,3 +77,33 @@ async def test_every_arm_stops_when_the_checker_passes(name: str) -> None:
 def test_a_search_starts_at_continue() -> None:
     assert seed_candidate() == ARMS["continue@3"].candidate
     assert controller_of(seed_candidate()).digest == seed_candidate().digest
+
+
+async def test_the_explorer_goes_on_until_the_checker_passes_and_draws_whatever_is_legal() -> None:
+    actions = ("none", *(directive.action for directive in DIRECTIVES))
+    drawn: dict[str, Counter[str]] = defaultdict(Counter)
+    for seed in range(60):
+        spec = a_spec(task=a_task(), steers=actions, each=TURNS, seed=seed).model_copy(
+            update={"granted": Amounts(attempts=K, turns=K * TURNS), "floor": 0.05}
+        )
+        parts = parts_of(Climber(turns=99), candidate=exploring_candidate(actions), checkers=[Height(99)])
+        await run_episode(spec, parts)
+        async for decision in parts.corpus.scan(Decision):
+            drawn[decision.policy][decision.action] += 1
+            assert decision.propensity >= 0.05
+            assert min(decision.probabilities.values()) >= 0.05 - 1e-12
+            if decision.policy == "steer":
+                assert decision.probabilities == pytest.approx(dict.fromkeys(actions, 1 / len(actions)))
+    assert set(drawn["steer"]) == set(actions)
+    assert set(drawn["stop"]) == {"continue", "done"}
+    assert drawn["stop"]["continue"] > 10 * drawn["stop"]["done"]
+    refined = sum(n for action, n in drawn["topology"].items() if action.startswith("refine"))
+    fresh_later = drawn["topology"].total() - refined - 60
+    assert refined > 2 * fresh_later > 0
+
+
+async def test_the_explorer_stops_when_the_checker_passes() -> None:
+    worker = Climber(turns=99)
+    spec = a_spec(task=a_task(), steers=("none",), each=TURNS).model_copy(update={"granted": Amounts(attempts=K)})
+    await run_episode(spec, parts_of(worker, candidate=exploring_candidate(("none",)), checkers=[Height(1)]))
+    assert len(worker.contexts) == 1

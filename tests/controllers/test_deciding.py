@@ -15,7 +15,7 @@ from controllers.scripted_engine import scripted_lm
 from controllers.spec import EpisodeSpec, Parts, Rollout
 from signatures.digest import digest_text
 from signatures.errors import Outage, ProviderError, UsageError
-from signatures.records import Attempt, Cost, Decision, Episode, PolicyName, Steer, Task, Tier
+from signatures.records import Amounts, Attempt, Cost, Decision, Episode, PolicyName, Steer, Task, Tier
 from tests.controllers.parts import (
     FANOUT_3,
     NO_WAIT,
@@ -58,6 +58,16 @@ async def test_after_done_nothing_more_is_drawn() -> None:
     parts = parts_of(Climber(), checkers=[Height(1)])
     _, decisions = await decided(parts, a_spec())
     assert names(decisions) == [("topology", "fanout_1"), ("stop", "done")]
+
+
+async def test_a_policy_sees_the_share_of_money_that_is_left() -> None:
+    parts = parts_of(Climber(costs=[Cost(turns=1, usd=0.5), Cost(turns=1, usd=0.25)]), checkers=[Height(9)])
+    spec = a_spec(attempts=3).model_copy(update={"granted": Amounts(attempts=3, usd=2.0)})
+    _, decisions = await decided(parts, spec)
+    seen = {one.features["attempts"]: one.features.get("usd_left") for one in decisions}
+    assert (seen[0], seen[1], seen[2]) == (1.0, 0.75, 0.625)
+    _, decisions = await decided(parts, a_spec(seed=8))
+    assert not any("usd_left" in one.features for one in decisions)
 
 
 async def test_a_fanout_needs_no_steer() -> None:

@@ -44,6 +44,21 @@ def test_a_resource_without_a_limit_has_no_feature() -> None:
     assert observe([], NoObserver(), granted=Amounts(), left=Amounts()) == {"attempts": 0, "untried": 0}
 
 
+def test_kinds_of_error_are_names_of_tools_that_failed() -> None:
+    found = observed(seen(0, trace=(tool("ping", failed=True), tool("ping", failed=True), tool("reset"))))
+    assert (found["errors"], found["error_kinds"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("granted", "left", "share"), [(2.0, 0.5, 0.25), (2.0, 0.0, 0.0), (None, None, None), (0.0, 0.0, None)]
+)
+def test_money_left_is_a_share_of_what_was_granted(
+    granted: float | None, left: float | None, share: float | None
+) -> None:
+    found = observe([], NoObserver(), granted=Amounts(usd=granted), left=Amounts(usd=left))
+    assert found.get("usd_left") == share
+
+
 def test_a_benchmark_adds_its_own() -> None:
     found = observe([], Eyes(), granted=GRANTED, left=LEFT)
     assert found["own.value"] == 2.0
@@ -70,6 +85,7 @@ def test_the_last_attempt_is_described() -> None:
         "progress": 0.25,
         "stalled": 0,
         "errors": 2,
+        "error_kinds": 2,
         "repeats": 1,
         "changed": 1,
         "odd_outcome": 0,

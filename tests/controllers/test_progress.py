@@ -54,6 +54,11 @@ def test_an_attempt_may_take_its_share_or_what_is_left(
     assert spending(granted, spent, each=each).turns_limit() == limit
 
 
+@pytest.mark.parametrize(("granted", "spent", "left"), [(None, 1.0, None), (2.0, 0.5, 1.5), (2.0, 2.5, 0.0)])
+def test_money_left_is_never_below_nothing(granted: float | None, spent: float, left: float | None) -> None:
+    assert spending(Amounts(usd=granted), Amounts(usd=spent)).usd_left() == left
+
+
 def test_steps_are_numbered() -> None:
     progress = Progress(a_spec(), "e")
     assert [progress.next_step() for _ in range(3)] == [0, 1, 2]

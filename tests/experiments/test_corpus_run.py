@@ -131,6 +131,35 @@ def test_export_and_import_carry_everything(path: Path, tmp_path: Path) -> None:
     assert asyncio.run(attempts(tmp_path / "copy.db")) == asyncio.run(attempts(path))
 
 
+def test_seal_says_what_it_sealed_and_what_is_there_now(path: Path) -> None:
+    folder = path.with_name("corpus.db.segments")
+    (line,) = call("seal", path).stdout.splitlines()
+    assert line.startswith(f"{folder}: sealed attempts 3, decisions 1, episodes 3 (now 3 segments, ")
+    (line,) = call("seal", path, "--verify").stdout.splitlines()
+    assert line.startswith(f"{folder}: sealed attempts 0, decisions 0, episodes 0 (now 3 segments, ")
+    assert line.endswith(", verified)")
+    found = json.loads(call("seal", path, "--json").stdout)
+    size = sum(file.stat().st_size for file in folder.glob("*.parquet"))
+    assert found == {
+        "folder": str(folder),
+        "sealed_n": 7,
+        "rows": {"attempts": 0, "decisions": 0, "episodes": 0},
+        "segments": 3,
+        "bytes": size,
+        "verified": False,
+    }
+
+
+def test_a_damaged_segment_is_one_line_that_names_it(path: Path) -> None:
+    call("seal", path)
+    (file,) = path.with_name("corpus.db.segments").glob("attempts-*")
+    file.write_bytes(file.read_bytes().replace(b"PAR1", b"PAR2"))
+    ended = call("seal", path, "--verify")
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert ended.stderr.startswith(f"error: {file}: the segment cannot be read: ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_what_cannot_be_carried_is_said_and_leaves_nothing(path: Path, tmp_path: Path) -> None:
     assert "in the way" in refused("export", path, tmp_path)
     assert refused("export", tmp_path / "none.db", tmp_path / "folder").endswith("none.db: no such corpus")
@@ -138,7 +167,7 @@ def test_what_cannot_be_carried_is_said_and_leaves_nothing(path: Path, tmp_path:
     assert [file.name for file in tmp_path.iterdir()] == ["corpus.db"]
 
 
-@pytest.mark.parametrize("words", [("ls",), ("show", "a"), ("export", "folder")])
+@pytest.mark.parametrize("words", [("ls",), ("show", "a"), ("export", "folder"), ("seal",)])
 def test_an_unreadable_corpus_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "text.db").write_text("not a corpus " * 100)
     command, *rest = words

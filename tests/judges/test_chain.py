@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.corpus.schema import transaction
+from controllers.sqlite import transaction
 from judges.chain import Head, Row, bodies_of_episodes, body_of, connect, extend, walk
 from signatures.errors import StoreError
 

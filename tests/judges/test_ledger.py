@@ -266,6 +266,19 @@ async def test_two_attempts_of_one_episode_are_told_apart(path: Path, make_verdi
         assert await ledger.scores("search", ["a"], reader="evaluator", attempt_ids=()) == {}
 
 
+async def test_every_attempt_of_a_tree_has_its_number(path: Path, make_verdict: MakeVerdict) -> None:
+    with VerdictLedger(path) as ledger:
+        one = make_verdict("a", score=1.0)
+        two = one.model_copy(update={"id": "second", "attempt_id": "other", "score": 0.0})
+        await ledger.append(one, two, make_verdict("a", score=0.5, judge="exact 2"), make_verdict("h", split="holdout"))
+        found = await ledger.attempt_scores("search", ["a", "unjudged"], reader="evaluator", judge=one.judge)
+        assert found == {one.attempt_id: 1.0, "other": 0.0}
+        with pytest.raises(FirewallBreach, match="h is of the holdout split"):
+            await ledger.attempt_scores("search", ["a", "h"], reader="evaluator", judge=one.judge)
+        with pytest.raises(FirewallBreach, match="gate may not read"):
+            await ledger.attempt_scores("search", ["a"], reader="gate", judge=one.judge)
+
+
 async def test_an_edited_row_is_named_and_not_read(path: Path, make_verdict: MakeVerdict) -> None:
     with VerdictLedger(path) as ledger:
         await ledger.append(*(make_verdict(name, score=0.0) for name in "abc"))

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from controllers.corpus.journal import SqliteCorpus
+from controllers.corpus.schema import TABLES
 from controllers.testing import (
     LARGE,
     SMALL,
@@ -119,6 +120,18 @@ async def test_a_reader_sees_what_a_writer_adds(path: Path, corpus: SqliteCorpus
         assert await reader.blob(digest_bytes(LARGE)) == LARGE
         with pytest.raises(StoreError, match="for reading only"):
             await reader.append(an_attempt(2))
+
+
+async def test_rows_of_one_table_come_with_their_numbers(corpus: SqliteCorpus) -> None:
+    attempts = [an_attempt(number) for number in range(600)]
+    await corpus.append(a_decision(0), *attempts[:300], a_decision(1), *attempts[300:])
+    table, end = TABLES[Attempt], await corpus.high_water()
+    everything = await listed(corpus.numbered(table, until=end))
+    numbers = [*range(2, 302), *range(303, 603)]
+    assert everything == [*zip(numbers, attempts, strict=True)]
+    assert await listed(corpus.numbered(table, after=299, until=304)) == everything[298:302]
+    assert await listed(corpus.numbered(TABLES[Decision], after=1, until=end)) == [(302, a_decision(1))]
+    assert await listed(corpus.numbered(table, after=end, until=end)) == []
 
 
 def test_a_reader_makes_no_file(tmp_path: Path) -> None:

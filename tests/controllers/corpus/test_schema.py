@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controllers.corpus.schema import TABLES, connect, is_busy, parse, store_errors, transaction
+from controllers.corpus.schema import TABLES, connect, parse
 from controllers.testing import an_attempt
 from signatures.errors import StoreError, UsageError
 from signatures.records import Attempt, Decision
@@ -96,24 +96,6 @@ def test_processes_may_create_it_at_the_same_time(tmp_path: Path, pytestconfig: 
     command = [sys.executable, "-c", OPEN, str(tmp_path / "corpus.db")]
     started = [subprocess.Popen(command, env=environment) for _ in range(4)]
     assert [process.wait(60) for process in started] == [0, 0, 0, 0]
-
-
-def test_an_error_inside_a_transaction_undoes_it(tmp_path: Path) -> None:
-    with closing(connect(tmp_path / "corpus.db")) as db:
-        with pytest.raises(RuntimeError, match="stop"), transaction(db):
-            db.execute("INSERT INTO blobs (digest, size, body) VALUES ('d', 0, NULL)")
-            raise RuntimeError("stop")
-        assert db.execute("SELECT count(*) FROM blobs").fetchone() == (0,)
-
-
-def test_a_lock_that_does_not_come_free_is_retryable(tmp_path: Path) -> None:
-    path = tmp_path / "corpus.db"
-    with closing(connect(path)) as holder, closing(connect(path)) as other, transaction(holder):
-        other.execute("PRAGMA busy_timeout=1")
-        with pytest.raises(StoreError) as refused, store_errors(path, "append"), transaction(other):
-            pass
-    assert refused.value.retryable
-    assert not is_busy(OSError("full"))
 
 
 def test_bodies_are_read_as_the_kind_that_is_asked_for() -> None:

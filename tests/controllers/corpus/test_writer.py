@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from controllers.corpus.blobs import Blob
-from controllers.corpus.schema import connect, transaction
+from controllers.corpus.schema import connect
 from controllers.corpus.units import Row, Unit
 from controllers.corpus.writer import BATCH_UNITS, GroupCommit
+from controllers.sqlite import transaction
 from controllers.testing import an_attempt
 from signatures.errors import StoreError
 from signatures.records import Attempt

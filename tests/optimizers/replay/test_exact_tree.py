@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from controllers.baselines import seed_candidate
 from controllers.observe import NoObserver
 from controllers.program import controller_of
+from optimizers.episode_log import Target
 from optimizers.replay import Asked, Evidence
 from optimizers.replay.estimates import Estimate, Refusal, require
 from optimizers.replay.exact_tree import ExactTree, answer_of
@@ -81,6 +83,14 @@ def test_an_unknown_outcome_is_left_out_and_counted() -> None:
     assert (one.support.n, one.support.left_out, one.values["correct"].value) == (2, 1, 1.0)
     refused = answer_of("c", "tree", {"b": unknown})
     assert isinstance(refused, Refusal) and "known" in refused.reason
+
+
+def test_an_action_that_was_never_recorded_refuses() -> None:
+    replay = TreeReplay({"s": tree_of(SOLVED)}, NoObserver(), OBJECTIVES, Grant(2, None, ("none",)))
+    target = Target(("seed",), np.zeros((0, 1)), (("shout",),))
+    asked = Asked(ASKED.names, ASKED.controllers, target)
+    refused = asyncio.run(ExactTree().estimate(Evidence(trees=replay, tasks=[task("s")]), asked))[0]
+    assert isinstance(refused, Refusal) and "shout" in refused.reason
 
 
 def test_what_it_needs_is_named() -> None:

@@ -19,7 +19,7 @@ from optimizers.replay.exact_tree import ExactTree
 from optimizers.replay.fresh_draws import FreshDraws
 from optimizers.replay.tree import TreeReplay
 from optimizers.setup import Grant
-from signatures.errors import UsageError
+from signatures.errors import NoSupport, UsageError
 from tests.worlds.recorded import OBJECTIVES, TASK, Node, tree_of
 
 WIDE = tuple(one if one.name == "correct" else one.model_copy(update={"worst": 100.0}) for one in OBJECTIVES)
@@ -53,7 +53,8 @@ def test_tree_replay_agrees_for_every_objective(drawn: list[tuple[float, float, 
     recorded = [Node(f"a{i}", correct=c, judged=j, turns=t) for i, (c, j, t) in enumerate(drawn)]
     closed, walked = both(recorded, k)
     if isinstance(walked, Refusal):
-        assert isinstance(closed, Refusal) and closed.support == walked.support
+        assert isinstance(closed, Refusal) and closed.support is not None and walked.support is not None
+        assert closed.support.unsupported == pytest.approx(walked.support.unsupported, abs=1e-9)
         return
     for name, bound in require(closed).values.items():
         assert bound.value == pytest.approx(walked.values[name].value, abs=1e-9)
@@ -94,8 +95,11 @@ def test_too_few_attempts_are_refused() -> None:
 
 
 def test_a_sum_that_would_be_clipped_has_no_closed_form() -> None:
-    with pytest.raises(UsageError, match="fast"):
-        FreshDraws(2, OBJECTIVES).task_value(tree_of([Node("a", turns=15), Node("b", turns=15)]))
+    nodes = [Node("a", turns=15), Node("b", turns=15)]
+    with pytest.raises(NoSupport, match="fast"):
+        FreshDraws(2, OBJECTIVES).task_value(tree_of(nodes))
+    refused, _ = asyncio.run(FreshDraws(2, OBJECTIVES).estimate(evidence_of(nodes, 2), asked(2)))
+    assert isinstance(refused, Refusal) and "closed form" in refused.reason
 
 
 def test_what_it_needs_is_named() -> None:
