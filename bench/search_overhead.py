@@ -41,6 +41,7 @@ from optimizers.proposers.mined import MinedProposer
 from optimizers.records import TaskScore
 from optimizers.reflection import Reflection
 from optimizers.replay.tree import Tree, TreeReplay
+from optimizers.replaying import Replaying
 from optimizers.search import Found, SearchPlan, gepa_search
 from optimizers.setup import Grant, Setup
 from optimizers.space import Space, random_edit, space_of
@@ -264,7 +265,7 @@ async def ours(folder: Path, iterations: int, val: int, train: int, *, at_once: 
             journal.part("bench"),
             split="search",
             budget=Budget(Amounts()),
-            replay=replay,
+            replay=Replaying(replay, answers=False),
         )
         plan = SearchPlan(seed_candidate(), tasks[:train], tasks[train:], 0, iterations, 1, MINIBATCH)
         listener = Counting(clock)

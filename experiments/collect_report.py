@@ -140,7 +140,7 @@ def table_of(cells: Sequence[Cell]) -> Table:
             f"{cell.sd:.3f}",
             f"{cell.effective:.2f}",
             f"{cell.price:.1f}",
-            f"{1000 * cell.need:.2f}" if cell.need else "",
+            f"{1000 * cell.need:.3g}" if cell.need else "",
         )
     return table
 

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from controllers.program import controller_of
+from experiments.confirmed import Confirmed
+from experiments.confirming import table_of as confirmed_table
 from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated
 from experiments.families import MOST_FAMILIES, by_family, family_table, held_out
 from experiments.figure import draw_search
 from experiments.job import Job
 from experiments.narrator import component_params, score_metrics
 from experiments.report import Row, as_json, best_row, compare, row_of, sentence, table_of
+from experiments.searching import RANDOM
+from experiments.stages import Recording
 from experiments.tracking import store_of
 from optimizers.records import TaskScore
 from signatures.records import Candidate, Objective
 
 Scores = tuple[TaskScore, ...]
-RANDOM = "random search"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a search cost in live attempts, and what it would have cost without a record."""
+
+    fill: int
+    "where the record did not hold what a candidate does; where the run is live, everything"
+    confirm: int
+    evaluations: int
+    "attempts that a live search would have used for the same evaluations"
+    recording: Recording
+
+    @property
+    def sentence(self) -> str:
+        """One line, the recording apart: later searches reuse it."""
+        if not self.confirm and self.fill == self.evaluations:
+            return f"live attempts: {self.fill}, everything was attempted live"
+        kept = f"recording the trees took {self.recording.new} new attempts, {self.recording.recalled} were there"
+        return (
+            f"live attempts: {self.fill + self.confirm} ({self.fill} for what the record lacked, {self.confirm} to "
+            f"confirm), where a live search would have used {self.evaluations} for the same evaluations; {kept}"
+        )
 
 
 @dataclass(frozen=True)
@@ -30,6 +56,9 @@ class Outcome:
     controllers: Mapping[str, Candidate]
     "of members and rivals"
     volumes: Mapping[str, Sequence[float]]
+    account: Account
+    confirmed: Sequence[Confirmed] = ()
+    "what was attempted live after replay; none where the run is live"
 
 
 def tell_baseline(job: Job, name: str, candidate: Candidate, scores: Mapping[str, Scores]) -> None:
@@ -79,10 +108,15 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
     )
     draw_search(job.folder / "front.png", rows, outcome.volumes, (cost_axis(objectives), job.primary))
     job.log.emit(ArtifactWritten.of(job.folder, "front.png"))
+    if outcome.confirmed:  # of the rival's candidates the chosen one; the log and the JSON have all
+        chosen = {candidate.digest for candidate in outcome.controllers.values()}
+        shown = [one for one in outcome.confirmed if one.search != RANDOM or one.digest in chosen]
+        job.console.print(confirmed_table(shown, objectives))
     job.console.print(table_of(rows, objectives))
     if 0 < len(next(iter(families.values()), {})) <= MOST_FAMILIES:
         job.console.print(family_table(families, job.primary))
     job.say(text)
+    job.say(outcome.account.sentence)
     paths = {
         "run": str(job.folder),
         "candidates": str(job.folder / "candidates"),
@@ -93,7 +127,12 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
     for name, path in paths.items():
         job.say(f"{name}: {path}")
     named = {row: {name: one.model_dump(mode="json") for name, one in cells.items()} for row, cells in families.items()}
-    return {**as_json(rows, comparisons, text, paths), "families": named}
+    return {
+        **as_json(rows, comparisons, text, paths),
+        "families": named,
+        "confirmed": [one.model_dump(mode="json") for one in outcome.confirmed],
+        "attempts": {**asdict(outcome.account), "recording": outcome.account.recording._asdict()},
+    }
 
 
 def cost_axis(objectives: Sequence[Objective]) -> str:

@@ -1,7 +1,8 @@
 """Run events: what a search tells the world, as typed records in an fsynced log. Trackers are only mirrors of it.
 
 Metric names: `dev/<objective>` and `search/<objective>` with `_lo` and `_hi` for the interval, both on [0, 1];
-`cost/attempts`, `cost/turns`, `cost/usd` per episode. What was not measured is left out.
+`cost/attempts`, `cost/turns`, `cost/usd` per episode; `offline/<objective>` and `live/<objective>` of a confirmed
+candidate. What was not measured is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import IO, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError
 
 from controllers.jsonlog import JsonLog, read_jsonlog
+from experiments.confirmed import Confirmed
 from signatures.digest import canonical_json, digest_bytes
 from signatures.errors import StoreError, UsageError
 from signatures.records import CheckerResult, Finite, Record, TraceEvent
@@ -142,6 +144,7 @@ Body = (
     | GenerationDone
     | CandidateScored
     | CandidateUpdated
+    | Confirmed
     | ArtifactWritten
     | EpisodeTraced
     | SearchFinished
@@ -269,6 +272,8 @@ def _identity(body: Body) -> str:
             about = str(body.generation)
         case CandidateScored():
             about = body.name
+        case Confirmed():
+            about = f"{body.search} {body.name}"
         case CandidateUpdated():
             about = " ".join((body.name, *sorted(body.metrics), *sorted(body.tags)))
         case ArtifactWritten():

@@ -35,19 +35,25 @@ class GepaConfig(RunConfig):
     "search tasks with a recorded tree, for minibatches and reflection"
     val: int = Field(default=72, ge=2)
     "search tasks that candidates are compared on"
-    recorded_val: int = Field(default=12, ge=0)
-    "val tasks with a recorded tree: replayed instead of attempted"
+    recorded_val: int | None = Field(default=None, ge=0)
+    "val tasks with a recorded tree: replayed instead of attempted; None: all"
+    live: bool = False
+    "attempt every evaluation of the search live; trees of the train tasks alone are recorded, to reflect on"
     dev: int = Field(default=240, ge=2)
     "dev tasks of the final re-estimate"
-    roots: int = Field(default=3, ge=1)
+    roots: int = Field(default=2, ge=1)
     "fresh attempts per recorded tree"
     generations: int = Field(default=6, ge=1)
     iterations: int = Field(default=3, ge=1)
     "proposals per generation"
     minibatch: int = Field(default=12, ge=1)
     max_attempts: int = Field(default=4000, ge=1)
-    "live attempts that the search may spend; random search gets as many as it spent"
+    "live attempts that the search may spend: on what the record does not hold, or on everything where it runs live"
     max_usd: float | None = Field(default=None, ge=0)
+    walks: int = Field(default=1, ge=1)
+    "recorded episodes walked per task where a model decides; rules are replayed exactly"
+    explore: int = Field(default=2, ge=0)
+    "candidates without support that are attempted live in the end, the most promising by the reward model"
     concurrency: int = Field(default=32, ge=1)
     root: str = "runs"
     corpus: str | None = None
@@ -60,6 +66,16 @@ class GepaConfig(RunConfig):
         if self.minibatch > self.train:
             raise ValueError(f"minibatch={self.minibatch} is more than train={self.train}")
         return self
+
+    @property
+    def val_trees(self) -> int:
+        """Val tasks whose tree is recorded."""
+        return 0 if self.live else self.val if self.recorded_val is None else min(self.recorded_val, self.val)
+
+    @property
+    def most_found(self) -> int:
+        """Candidates that a search may find, the start among them."""
+        return self.generations * self.iterations + 1
 
     @property
     def least_attempts(self) -> int:

@@ -2,9 +2,11 @@
 
     python -m experiments.gepa_run
 
-needs no key and no server. It records attempts of the benchmark's worker, searches rule controllers over them, and
-ends with a table of every control arm and every non-dominated controller, one sentence on what beat what, and the
-paths of the run folder and the dashboard. `--lm MODEL` lets a language model decide and reflect instead.
+needs no key and no server. It records attempts of the benchmark's worker, searches rule controllers on that record
+with hardly a live attempt, attempts what it found live, and ends with a table of every control arm and every
+non-dominated controller, one sentence on what beat what, one on the live attempts it took and saved, and the paths of
+the run folder and the dashboard. `--lm MODEL` lets a language model decide and reflect instead; `--live` attempts every
+evaluation of the search live.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -24,6 +27,8 @@ from experiments.gepa_config import GepaConfig
 from signatures.errors import UsageError
 
 app = new_app()
+LIVE: Final = "--live"
+"""The override `live=true` by another spelling: the command has options enough."""
 
 
 def resolve(config: Path | None, overrides: list[str], flags: dict[str, object]) -> GepaConfig:
@@ -73,7 +78,11 @@ def project(config: GepaConfig, *, as_json: bool) -> None:
 @app.command()
 def gepa(
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Config overrides such as val=48 options.noise=0.3.")
+        list[str] | None,
+        typer.Argument(
+            help="Config overrides such as val=48 options.noise=0.3. --live, for live=true, attempts every evaluation "
+            "of the search live; without it recorded attempts are replayed."
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with config values.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
@@ -105,7 +114,7 @@ def gepa(
 
 def main() -> None:
     """Console script."""
-    start(app)
+    start(app, ["live=true" if argument == LIVE else argument for argument in sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from experiments.events import EventLog
 from experiments.gepa_config import GepaConfig
 from experiments.wiring import Wired
-from optimizers.replay.tree import TreeReplay
+from optimizers.replaying import Replaying
 from optimizers.space import Space
 
 
@@ -27,7 +27,7 @@ class Job:
     wired: Wired
     log: EventLog
     console: Console
-    replay: TreeReplay
+    replay: Replaying
     space: Space
 
     @property

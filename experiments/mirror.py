@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from controllers.boundary import boundary
+from experiments.confirmed import Confirmed
 from experiments.events import (
     ArtifactWritten,
     CandidateScored,
@@ -67,6 +68,9 @@ class Tracker:
                     search.candidate(event.body, time_ms)
                 case CandidateUpdated(name=name, metrics=metrics, tags=tags):
                     search.write(search.run(name), time_ms, metrics=metrics, tags=tags)
+                case Confirmed(search=engine, name=name, metrics=metrics):
+                    if engine == search.engine:  # a rival's candidates have no runs
+                        search.write(search.run(name), time_ms, metrics=metrics)
                 case ArtifactWritten(path=path):
                     search.file(self._folder, path)
                 case EpisodeTraced():

@@ -33,18 +33,18 @@ class Narrator:
         self._children = children
         self._texts: dict[str, Candidate] = {}
         self.found_by_digest: dict[str, Found] = {}
+        self.aside_by_digest: dict[str, Found] = {}
+        "candidates without support; some may be attempted live in the end"
         self.volumes: list[float] = []
-        self.replayed = 0
-        self.scored = 0
         self._unsupported: list[float] = []
 
     def found(self, found: Found) -> None:
         """One candidate was scored."""
         self._texts[found.candidate.digest] = found.candidate
-        self.scored += len(found.scores)
-        self.replayed += sum(score.source == "replay" for score in found.scores)
         self._unsupported += [score.unsupported for score in found.scores]
-        if found.decision != "rejected":
+        if found.decision == "unsupported":
+            self.aside_by_digest.setdefault(found.candidate.digest, found)
+        elif found.decision != "rejected":
             self.found_by_digest.setdefault(found.candidate.digest, found)
         if self._children:
             self._emit(candidate_event(found, self._parent_of(found), self._evaluator.setup.objectives))
@@ -53,12 +53,13 @@ class Narrator:
         """One generation ended."""
         volume, front = archive.hypervolume(), archive.front()
         self.volumes.append(volume)
-        spent = self._evaluator.budget.spent
+        spent, stood = self._evaluator.budget.spent, self._evaluator.tally.attempts
         metrics = {
             "search/hypervolume": volume,
             "search/front_size": float(len(front)),
             "search/best_correct": max(entry.vector[0] for entry in front),
             "search/attempts": float(spent.attempts or 0),
+            "search/evaluated_attempts": float(stood),
             "search/unsupported": sum(self._unsupported) / max(1, len(self._unsupported)),
         }
         if spent.tokens is not None:
@@ -67,8 +68,11 @@ class Narrator:
             metrics["search/cost_usd"] = spent.usd
         if self._children:
             self._emit(GenerationDone(generation=number, metrics=metrics))
-        best, attempts = metrics["search/best_correct"], spent.attempts or 0
-        line = f"front {len(front)}, best correct {best:.3f}, hypervolume {volume:.4f}, {attempts} attempts"
+        best = metrics["search/best_correct"]
+        took = f"{spent.attempts or 0} attempts"
+        if self._evaluator.replays:
+            took = f"{stood} attempts replayed or made, {spent.attempts or 0} of them live"
+        line = f"front {len(front)}, best correct {best:.3f}, hypervolume {volume:.4f}, {took}"
         self._console.print(f"{self._title} generation {number}: {line}", highlight=False)
 
     def _parent_of(self, found: Found) -> Candidate | None:
@@ -77,7 +81,7 @@ class Narrator:
 
 def candidate_event(found: Found, parent: Candidate | None, objectives: Sequence[Objective]) -> CandidateScored:
     """The event of one candidate: its metrics, its lineage, its controller and the diff to its parent."""
-    where = "batch" if found.decision == "rejected" else "search"
+    where = "search" if found.decision in ("seed", "accepted") else "batch"
     artifacts = {"controller.json": _pretty(found.candidate)}
     if found.evidence:
         artifacts["evidence.txt"] = found.evidence + "\n"
@@ -97,7 +101,8 @@ def candidate_event(found: Found, parent: Candidate | None, objectives: Sequence
             "tiller.proposer": found.proposer,
         },
         params=component_params(found.candidate),
-        metrics=score_metrics(where, found.scores, objectives),
+        # Of a candidate without support only the tasks that happen to be in the record have a value.
+        metrics={} if found.decision == "unsupported" else score_metrics(where, found.scores, objectives),
         artifacts=artifacts,
     )
 

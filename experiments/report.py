@@ -92,7 +92,7 @@ def best_row(rows: Sequence[Row], objective: str) -> str:
 def compare(candidate: Sequence[TaskScore], control: Sequence[TaskScore], name: str, objective: str) -> Comparison:
     """The paired difference over common tasks."""
     return Comparison(
-        control=name, difference=paired_interval(_by_task(candidate, objective), _by_task(control, objective))
+        control=name, difference=paired_interval(by_task(candidate, objective), by_task(control, objective))
     )
 
 
@@ -129,7 +129,8 @@ def _said(one: Comparison) -> str:
     return f"{verb} {one.control} ({gap.mean:+.3f} [{gap.lo:+.3f}, {gap.hi:+.3f}], n={gap.n}{left_out})"
 
 
-def _by_task(scores: Sequence[TaskScore], objective: str) -> dict[str, list[float | None]]:
+def by_task(scores: Sequence[TaskScore], objective: str) -> dict[str, list[float | None]]:
+    """Task digest -> the values of one objective."""
     values: dict[str, list[float | None]] = {}
     for score in scores:
         values.setdefault(score.task_digest, []).append(score.values.get(objective))

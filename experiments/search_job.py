@@ -7,40 +7,44 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
-from controllers.baselines import seed_candidate
-from experiments.ending import RANDOM, Outcome, Scores, report, tell_baseline, tell_members
+from experiments.confirmed import Confirmed
+from experiments.confirming import confirm, confirmer, finalists
+from experiments.ending import Account, Outcome, Scores, report, tell_baseline, tell_members
 from experiments.events import Event, EventLog, SearchFinished
+from experiments.exploring import promising
 from experiments.finalists import traced
 from experiments.gepa_config import GepaConfig
 from experiments.job import Job, progress_bar
 from experiments.mirror import Mirror
-from experiments.narrator import Narrator
+from experiments.searching import GEPA, RANDOM, Searched, search_gepa, search_random
 from experiments.stages import (
     Cost,
+    Recording,
     arms_of,
     cost_of,
     evaluator_of,
     projection,
-    proposer_of,
     record_trees,
+    recording_took,
     score_arm,
     score_candidates,
     space_from,
-    start_of,
 )
 from experiments.started import started_event
 from experiments.wiring import Ready, Wired, definition_of_done, ready, wired
 from judges.manifest import require_unchanged
 from judges.probes import run_probes
 from judges.stability import rejudge
-from optimizers.search import SearchPlan
-from optimizers.search.gepa_search import GepaSearch
-from optimizers.search.random_search import RandomSearch
+from optimizers.replaying import Replaying
 from signatures.digest import digest_of, seed_of
-from signatures.records import Amounts, Candidate
+from signatures.records import Candidate
+
+if TYPE_CHECKING:
+    from optimizers.replay.asking import Asking
 
 
 def project(config: GepaConfig) -> Cost:
@@ -101,29 +105,85 @@ async def _stages(
     arms = arms_of(config, parts.actions)
     console.print(projection(cost_of(config, parts.actions, len(arms)), config), highlight=False)
     await run_probes(parts.setup.judge, parts.benchmark.probes())
-    trees = config.train + min(config.recorded_val, config.val)
-    with progress_bar(console, f"record {trees} trees", trees) as step:
-        replay, outputs = await record_trees(config, parts, step)
-    stable = await rejudge(parts.setup.judge, outputs, 2)
-    space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
-    job = Job(config, folder, parts, log, console, replay, space)
-    job.say(f"judge {stable.judge}: agreement {stable.agreement} on {stable.n} outputs judged twice")
-    on_dev = await _arms(job)
-    front, volumes, spent = await _gepa(job)
-    rivals, rival_volumes = await _random(job, spent)
+    with _asking(folder, parts) as asking:
+        job, recording = await _recorded(config, folder, parts, log=log, console=console, asking=asking)
+        on_dev = await _arms(job)
+        gepa = await search_gepa(job)
+        rival = await search_random(job, gepa)
+        found = await _decided(job, gepa, rival)
     evaluator = evaluator_of(parts, split="dev", namespace="dev")
     seed = seed_of("dev", config.seed)
-    with progress_bar(console, "re-estimate on dev", len(front) + len(rivals)) as step:
-        members = await score_candidates(evaluator, front, parts.splits.dev, seed=seed, step=step)
-        others = await score_candidates(evaluator, rivals, parts.splits.dev, seed=seed, step=step)
+    with progress_bar(console, "re-estimate on dev", len(found.members) + 1) as step:
+        members = await score_candidates(evaluator, found.members, parts.splits.dev, seed=seed, step=step)
+        others = await score_candidates(evaluator, {RANDOM: found.rival}, parts.splits.dev, seed=seed, step=step)
     require_unchanged(folder / "manifest.json", definition_of_done(parts.benchmark, parts.splits))
     await run_probes(parts.setup.judge, parts.benchmark.probes())
-    both = {"gepa": volumes, RANDOM: rival_volumes}
-    outcome = Outcome(arms=on_dev, members=members, rivals=others, controllers={**rivals, **front}, volumes=both)
+    outcome = Outcome(
+        arms=on_dev,
+        members=members,
+        rivals=others,
+        controllers={RANDOM: found.rival, **found.members},
+        volumes={GEPA: gepa.volumes, RANDOM: rival.volumes},
+        account=Account(gepa.spent.attempts or 0, found.attempts, gepa.tally.attempts, recording),
+        confirmed=found.confirmed,
+    )
     tell_members(job, outcome)
-    for event in await traced(evaluator, front, parts.splits.dev, seed=seed):
+    for event in await traced(evaluator, found.members, parts.splits.dev, seed=seed):
         log.emit(event)
     return report(job, outcome)
+
+
+@contextmanager
+def _asking(folder: Path, parts: Wired) -> Iterator[Asking | None]:
+    """What replay asks the run's model, kept in the run folder; None where there are rules alone."""
+    if parts.lm is None:
+        yield None
+        return
+    from optimizers.replay.asking import Asking
+
+    with Asking(folder / "asked.jsonl", retry=parts.setup.retry, breaker=parts.setup.breaker) as asking:
+        yield asking
+
+
+async def _recorded(
+    config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console, asking: Asking | None
+) -> tuple[Job, Recording]:
+    """The job with its recorded trees and the space that they span."""
+    trees = config.train + config.val_trees
+    with progress_bar(console, f"record {trees} trees", trees) as step:
+        replay, outputs = await record_trees(config, parts, step)
+    recording = await recording_took(parts, replay)
+    stable = await rejudge(parts.setup.judge, outputs, 2)
+    space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+    replaying = Replaying(replay, asking, walks=config.walks, answers=not config.live)
+    job = Job(config, folder, parts, log, console, replaying, space)
+    job.say(f"trees: {recording.new} attempts recorded, {recording.recalled} recalled")
+    job.say(f"judge {stable.judge}: agreement {stable.agreement} on {stable.n} outputs judged twice")
+    return job, recording
+
+
+class Decided(NamedTuple):
+    """What the searches are left with."""
+
+    members: Mapping[str, Candidate]
+    "the final front of gepa"
+    rival: Candidate
+    confirmed: tuple[Confirmed, ...] = ()
+    attempts: int = 0
+    "live attempts that confirming gepa's candidates took"
+
+
+async def _decided(job: Job, gepa: Searched, rival: Searched) -> Decided:
+    """The final front: on values that were attempted live, unless the run is live and they all were."""
+    if job.config.live:
+        return Decided({one.name: one.candidate for one in gepa.front}, rival.front[0].candidate)
+    evaluator = confirmer(job)
+    chosen = finalists(gepa, await promising(job, gepa.aside))
+    front = await confirm(job, evaluator, GEPA, chosen)
+    # As many of the rival's, so that neither search chooses its best from more live looks than the other.
+    other = await confirm(job, evaluator, RANDOM, finalists(rival, ())[: len(chosen)])
+    attempts = sum(one.attempts for one in front.confirmed)
+    return Decided(front.members, next(iter(other.members.values())), (*front.confirmed, *other.confirmed), attempts)
 
 
 async def _arms(job: Job) -> Mapping[str, Scores]:
@@ -140,44 +200,6 @@ async def _arms(job: Job) -> Mapping[str, Scores]:
             tell_baseline(job, arm.name, arm.candidate, {"search": val, "dev": on_dev[arm.name]})
             step()
     return on_dev
-
-
-def _plan(job: Job, start: Candidate) -> SearchPlan:
-    config, splits = job.config, job.wired.splits
-    return SearchPlan(
-        start=start,
-        train=splits.train,
-        val=splits.val,
-        seed=config.seed,
-        generations=config.generations,
-        iterations=config.iterations,
-        minibatch=config.minibatch,
-    )
-
-
-async def _gepa(job: Job) -> tuple[dict[str, Candidate], list[float], int]:
-    """The front by name, best on the primary objective first, the hypervolume by generation, the attempts spent."""
-    budget = Amounts(attempts=job.config.max_attempts, usd=job.config.max_usd)
-    evaluator = evaluator_of(job.wired, split="search", namespace="gepa", replay=job.replay, budget=budget)
-    narrator = Narrator(job.log.emit, job.console, evaluator, title="gepa")
-    proposer = proposer_of(job.wired, job.space)
-    archive = await GepaSearch().search(_plan(job, start_of(job.config, job.wired)), evaluator, proposer, narrator)
-    found = [narrator.found_by_digest[entry.candidate] for entry in archive.front()]
-    spent = evaluator.budget.spent
-    money = f", {spent.tokens} tokens, {spent.usd} usd" if spent.tokens is not None else ""
-    replayed = f"{narrator.scored} evaluations, {narrator.replayed} of them replayed from the corpus"
-    job.say(f"gepa: {replayed}; {spent.attempts} attempts{money}")
-    return {one.name: one.candidate for one in found}, narrator.volumes, spent.attempts or 0
-
-
-async def _random(job: Job, spent: int) -> tuple[dict[str, Candidate], list[float]]:
-    """Random search on the attempts that gepa spent; its best on the primary objective goes to dev."""
-    budget = Amounts(attempts=max(spent, job.config.least_attempts))
-    evaluator = evaluator_of(job.wired, split="search", namespace="random", replay=job.replay, budget=budget)
-    narrator = Narrator(job.log.emit, job.console, evaluator, title=RANDOM, children=False)
-    plan = _plan(job, seed_candidate())
-    archive = await RandomSearch(job.space).search(plan, evaluator, proposer_of(job.wired, job.space), narrator)
-    return {RANDOM: narrator.found_by_digest[archive.front()[0].candidate].candidate}, narrator.volumes
 
 
 def _first_line(config: GepaConfig, parts: Wired) -> str:

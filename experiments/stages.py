@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from pydantic import Field
 
 from controllers.baselines import Arm, control_arms, seed_candidate
 from controllers.budget import Budget
@@ -14,7 +15,7 @@ from controllers.program import NAMES, lm_component
 from controllers.progress import ended_by_infrastructure
 from experiments.gepa_config import GepaConfig
 from experiments.wiring import Wired
-from optimizers.collecting import CollectPlan, collect
+from optimizers.collecting import CollectPlan, collect, tree_spec
 from optimizers.evaluator import Evaluator, Request
 from optimizers.proposers import Proposer
 from optimizers.proposers.lm import LMProposer
@@ -22,17 +23,33 @@ from optimizers.proposers.mined import MinedProposer
 from optimizers.records import TaskScore
 from optimizers.reflection import Reflection
 from optimizers.replay.tree import Tree, TreeReplay
+from optimizers.replaying import Replaying
 from optimizers.setup import Grant
 from optimizers.space import Space, space_of
-from signatures.digest import canonical_json, seed_of
-from signatures.errors import StoreError, WorkerError
-from signatures.records import Amounts, Candidate, Split, Task
+from signatures.errors import StoreError, UsageError, WorkerError
+from signatures.records import Amounts, Attempt, Candidate, Record, Split, Task
 
 TREES: Final = "trees.json"
-"""Kept in the run folder: which repeat of each task's tree the run replays."""
+"""Kept in the run folder: which repeat of each task's tree the run replays, and what the corpus held before."""
 
 Step = Callable[[], object]
 """Called once per finished piece of work, to move a progress bar."""
+
+
+class Note(Record):
+    """What a run keeps of its trees, so that a resumed run replays the same and says the same."""
+
+    since: int = Field(ge=0)
+    "mark of the corpus before the run recorded anything"
+    repeats: Mapping[str, int]
+    "task digest -> repeat; empty until all trees are recorded"
+
+
+class Recording(NamedTuple):
+    """Attempts in the trees of a run."""
+
+    new: int
+    recalled: int
 
 
 class Cost(NamedTuple):
@@ -42,6 +59,7 @@ class Cost(NamedTuple):
     arms: int
     search: int
     random: int
+    confirm: int
     dev: int
 
     @property
@@ -57,14 +75,15 @@ def plan_of(config: GepaConfig, actions: Sequence[str]) -> CollectPlan:
 
 def cost_of(config: GepaConfig, actions: Sequence[str], arms: int) -> Cost:
     """The projection that a run starts with: upper bounds, since solved tasks stop early."""
-    trees = config.train + min(config.recorded_val, config.val)
-    finalists = config.generations * config.iterations + 1
+    most = config.most_found
+    confirmed = 0 if config.live else 2 * most + config.explore
     return Cost(
-        record=trees * plan_of(config, actions).most_attempts,
+        record=(config.train + config.val_trees) * plan_of(config, actions).most_attempts,
         arms=arms * (config.val + config.dev) * config.attempts,
         search=config.max_attempts,
         random=config.max_attempts,
-        dev=(finalists + 1) * config.dev * config.attempts,
+        confirm=confirmed * config.val * config.attempts,
+        dev=(most + config.explore * (not config.live) + 1) * config.dev * config.attempts,
     )
 
 
@@ -75,16 +94,17 @@ def projection(cost: Cost, config: GepaConfig) -> str:
     """
     said = (
         f"at most {cost.total} attempts: {cost.record} recorded (reused if there), {cost.arms} in control arms, "
-        f"{cost.search} in the search, {cost.random} in random search, {cost.dev} on dev"
+        f"{cost.search} in the search, {cost.random} in random search, {cost.confirm} to confirm what they found, "
+        f"{cost.dev} on dev"
     )
     if config.lm is None:
         return said
     limit = "no limit in usd" if config.max_usd is None else f"at most {config.max_usd:g} usd in the search"
-    return f"{said}; up to {3 * (cost.search + cost.dev)} decisions by {config.lm}, {limit}"
+    return f"{said}; up to {3 * (cost.search + cost.confirm + cost.dev)} decisions by {config.lm}, {limit}"
 
 
 def evaluator_of(
-    wired: Wired, *, split: Split, namespace: str, replay: TreeReplay | None = None, budget: Amounts | None = None
+    wired: Wired, *, split: Split, namespace: str, replay: Replaying | None = None, budget: Amounts | None = None
 ) -> Evaluator:
     """An evaluator of this run with a budget and a journal namespace of its own."""
     return Evaluator(
@@ -106,18 +126,14 @@ async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[Tr
     """
     plan, evaluator = plan_of(config, wired.actions), evaluator_of(wired, split="search", namespace="record")
     parts = wired.setup.parts(seed_candidate())
-    wide = Grant(plan.most_attempts, config.turns, wired.actions)
-    condition = f"collect {plan.roots}x{plan.depth}"  # plans of one size but another shape are other episodes
     kept = wired.journal.path.with_name(TREES)
-    known = read_repeats(kept)
+    known = read_note(kept) or Note(since=await wired.setup.corpus.high_water(), repeats={})
+    write_whole(kept, known.model_dump_json() + "\n")
     repeats: dict[str, int] = {}
 
     async def one(task: Task) -> tuple[Task, Tree, str | None]:
-        granted = {"granted": Amounts(attempts=plan.most_attempts), "repeat": known.get(task.digest, 0)}
-        spec = wired.setup.spec(
-            task, seed_candidate(), condition=condition, split="search", seed=seed_of("collect"), grant=wide
-        ).model_copy(update=granted)
-        while task.digest not in known and await ended_by_infrastructure(spec, parts):
+        spec = tree_spec(wired.setup, task, plan, repeat=known.repeats.get(task.digest, 0))
+        while task.digest not in known.repeats and await ended_by_infrastructure(spec, parts):
             spec = spec.model_copy(update={"repeat": spec.repeat + 1})
         repeats[task.digest] = spec.repeat
         episode, history, outputs = await collect(spec, parts, plan)
@@ -125,26 +141,48 @@ async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[Tr
         step()
         return task, Tree(history, verdicts), next(iter(outputs.values()), None)
 
-    tasks = (*wired.splits.train, *wired.splits.val[: config.recorded_val])
+    tasks = (*wired.splits.train, *wired.splits.val[: config.val_trees])
     grown = await wired.setup.executor.map(one, tasks)
     trees = {task.digest: tree for task, tree, _ in grown}
     if all(output is None for _, _, output in grown):
         failures = [seen.attempt.failure for tree in trees.values() for seen in tree.history]
         raise WorkerError(f"no attempt could be recorded; {next((f.message for f in failures if f), 'none was made')}")
-    write_whole(kept, canonical_json(repeats) + "\n")
+    write_whole(kept, Note(since=known.since, repeats=repeats).model_dump_json() + "\n")
     replay = TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
     return replay, [(task, output) for task, _, output in grown if output is not None]
 
 
-def read_repeats(path: Path) -> dict[str, int]:
-    """Task digest -> which repeat of its tree the run replays; empty where the run has not recorded yet."""
+async def recording_took(wired: Wired, replay: TreeReplay) -> Recording:
+    """How many attempts of the trees this run made, and how many the corpus held when it began."""
+    note = read_note(wired.journal.path.with_name(TREES))
+    if note is None:
+        raise UsageError("no tree was recorded by this run")
+    of_trees = {seen.attempt.episode_id for tree in replay.trees.values() for seen in tree.history}
+    before = 0
+    for id in of_trees:
+        async for _ in wired.setup.corpus.scan(Attempt, {"episode_id": id}, until=note.since):
+            before += 1
+    total = sum(len(tree.history) for tree in replay.trees.values())
+    return Recording(new=total - before, recalled=before)
+
+
+def read_note(path: Path) -> Note | None:
+    """What the run noted of its trees; None where it has not recorded yet. Raises StoreError."""
+    text = read_whole(path)
     try:
-        found: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+        return None if text is None else Note.model_validate_json(text)
+    except ValueError as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def read_whole(path: Path) -> str | None:
+    """What `write_whole` wrote; None where there is no such file. Raises StoreError."""
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return {}
+        return None
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
-    return found
 
 
 def write_whole(path: Path, text: str) -> None:

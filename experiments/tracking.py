@@ -135,6 +135,7 @@ class SearchRuns:
         self.client = client
         self.uri = store.uri
         self.run_id = started.run_id
+        self.engine = started.engine
         self.parent_name = f"{started.engine} s{started.seed}"
         self.experiment_id = _experiment(client, store, f"tiller/{started.benchmark}")
         self.runs = _stored_runs(client, self.experiment_id, self.run_id)

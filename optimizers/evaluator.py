@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from controllers.budget import Budget
+from controllers.budget import RESOURCES, Budget
 from controllers.loop import run_episode
 from controllers.progress import ended_by_infrastructure
 from controllers.retry import Breaker, with_retries
@@ -16,9 +16,9 @@ from judges.records import Verdict
 from judges.scoring import judge_episode
 from optimizers.journal import JournalPart, Proposal, Proposed, score_key
 from optimizers.proposers import Proposer
-from optimizers.records import TaskScore
+from optimizers.records import Tally, TaskScore
 from optimizers.reflection import Reflection
-from optimizers.replay.tree import TreeReplay
+from optimizers.replaying import Answer, Replaying, with_answer
 from optimizers.scoring import episode_values
 from optimizers.setup import Grant, Setup
 from signatures.digest import digest_of
@@ -40,7 +40,7 @@ class Request:
     grant: Grant | None = None
     "another cut of the budget, for long@1"
     keep_rollouts: bool = False
-    "live episodes with their traces, for reflection"
+    "live episodes come with their traces, for reflection"
 
 
 class Scored(NamedTuple):
@@ -53,9 +53,10 @@ class Scored(NamedTuple):
 class Evaluator:
     """Scores candidates on one split against one budget.
 
-    A journaled score is answered without a rollout; on the search split a candidate that the corpus supports
-    wholly on a task is replayed; the rest runs live. Infrastructure failures become scores without values; a judge
-    that fails too often in a row stops the run. Only rules are replayed: a model would be asked at every branch.
+    A journaled score is answered without a rollout. On the search split a task whose recorded tree holds at least
+    95 % of what the candidate would do is replayed, at no attempt; the rest runs live, and where the budget cannot pay
+    for that any more it is set aside without a value. Infrastructure failures become scores without values; a judge
+    that fails too often in a row stops the run.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Evaluator:
         *,
         split: Split,
         budget: Budget,
-        replay: TreeReplay | None = None,
+        replay: Replaying | None = None,
     ) -> None:
         if split == "holdout":
             raise FirewallBreach("the holdout is read by the gate alone")
@@ -78,7 +79,9 @@ class Evaluator:
         self._ledger = ledger
         self._journal = journal
         self._replay = replay
+        self.tally = Tally()
         self._billed: set[str] = set()
+        self._asked: set[str] = set()
         self._judge_breaker = Breaker(setup.breaker.limit)
         self._proposer_breaker = Breaker(setup.breaker.limit)
 
@@ -90,12 +93,14 @@ class Evaluator:
         keys = [self._key(request, task) for task in request.tasks]
         known = {key: self._journal.score(key) for key in keys}
         todo = [(k, t) for k, t in dict(zip(keys, request.tasks, strict=True)).items() if known[k] is None]
-        replayed = {} if request.keep_rollouts else await self._replayed(request, todo)
-        fresh = {key: one for key, one in replayed.items() if one.score.unsupported == 0}
-        live = await self._live(request, [(key, task) for key, task in todo if key not in fresh])
-        for key, one in live.items():
-            lost = replayed[key].score.unsupported if key in replayed else 0.0
-            fresh[key] = one._replace(score=one.score.model_copy(update={"unsupported": lost}))
+        answers = await self._answers(request, todo)
+        fresh = {k: self._replayed(request, t, answers[k]) for k, t in todo if k in answers and answers[k].counts}
+        missing = [(key, task) for key, task in todo if key not in fresh]
+        if self.replays and not self._payable(len(missing), request.grant):
+            fresh |= {key: self._aside(request, task, answers.get(key)) for key, task in missing}
+        else:
+            live = await self._live(request, missing)
+            fresh |= {key: one._replace(score=with_answer(one.score, answers.get(key))) for key, one in live.items()}
         self._journal.write_scores({key: one.score for key, one in fresh.items()})
         scored = [fresh[k] if k in fresh else Scored(_known(known[k])) for k in keys]
         self._bill(keys, scored)
@@ -151,6 +156,21 @@ class Evaluator:
         """The moves that the recorded tree of a task shows, if there is one."""
         return [] if self._replay is None else self._replay.moves(task_digest)
 
+    @property
+    def replays(self) -> bool:
+        """Whether recorded trees answer first, so that attempts are spent on missing support alone."""
+        return self._replay is not None and self._replay.answers
+
+    def affords(self, tasks: int) -> bool:
+        """Whether a candidate on so many tasks can be paid for; with replay, what cannot be attempted is set aside."""
+        limited = [name for name in RESOURCES if name != "attempts" or not self.replays]
+        left = [amount for name in limited if (amount := self.budget.left(name)) is not None]
+        return all(amount > 0 for amount in left) and (self.replays or self._payable(tasks))
+
+    def _payable(self, tasks: int, grant: Grant | None = None) -> bool:
+        left = self.budget.left("attempts")
+        return left is None or left >= self.cost_of(tasks, grant)
+
     def cost_of(self, tasks: int, grant: Grant | None = None) -> int:
         """The most attempts that `tasks` live episodes can take."""
         return tasks * (grant or self.setup.grant).attempts
@@ -161,21 +181,29 @@ class Evaluator:
         name = f"{request.condition}/{request.candidate.digest}/{cut}"
         return score_key(name, task.digest, request.seed, self.split, self.setup.revision)
 
-    async def _replayed(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Scored]:
-        """What the corpus says of each task it holds, with the unsupported share that decides if that may count."""
-        found: dict[str, Scored] = {}
-        if self._replay is None or request.grant not in (None, self.setup.grant):
-            return found
+    async def _answers(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Answer]:
+        """What the record says of each task of which it holds anything, whether or not that is enough."""
+        replay = self._replay
+        if replay is None or not replay.answers or request.grant not in (None, self.setup.grant):
+            return {}
         controller = self.setup.parts(request.candidate).controller
-        if any(policy.tier != "rule" for policy in controller.policies.values()):
-            return found
-        for key, task in todo:
-            value = await self._replay.value(controller, task)
-            if value is not None:
-                score = self._score(request, task, value.values, source="replay", used=value.used)
-                lost = 0.0 if value.supported else min(1.0, value.unsupported)
-                found[key] = Scored(score.model_copy(update={"unsupported": lost}))
-        return found
+        if not replay.covers(controller):
+            return {}
+
+        async def one(item: tuple[str, Task]) -> Answer | None:
+            return await replay.answer(controller, item[1], self._asked, seed=request.seed)
+
+        found = await self.setup.executor.map(one, todo)
+        return {key: answer for (key, _), answer in zip(todo, found, strict=True) if answer is not None}
+
+    def _replayed(self, request: Request, task: Task, answer: Answer) -> Scored:
+        score = self._score(request, task, answer.replayed.values, source="replay", used=answer.replayed.used)
+        return Scored(with_answer(score, answer))
+
+    def _aside(self, request: Request, task: Task, answer: Answer | None) -> Scored:
+        nothing = dict.fromkeys((o.name for o in self.setup.objectives), None)
+        score = self._score(request, task, nothing, source="replay", used=Amounts())
+        return Scored(with_answer(score.model_copy(update={"set_aside": True, "unsupported": 1.0}), answer))
 
     async def _live(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Scored]:
         if not todo:
@@ -240,10 +268,15 @@ class Evaluator:
             if key not in self._billed:
                 self._billed.add(key)
                 self.budget.bill(one.score.spent)
+                self.tally.add(one.score)
+                self._asked.update(one.score.asked)
 
     async def _with_rollout(self, request: Request, task: Task, one: Scored) -> Scored:
-        """A journaled score's rollout comes back out of the corpus: its attempts are recalled, not run again."""
-        if one.rollout is not None:
+        """A journaled score's rollout comes back out of the corpus: its attempts are recalled, not run again.
+
+        A replayed score has none.
+        """
+        if one.rollout is not None or one.score.source == "replay":
             return one
         parts, spec = self.setup.parts(request.candidate), self._spec(request, task)
         for repeat in range(MOST_REPEATS):

@@ -14,7 +14,7 @@ from optimizers.evaluator import Evaluator, Request, Scored
 from optimizers.proposers import Proposer
 from optimizers.records import TaskScore
 from optimizers.reflection import Reflection, reflections
-from optimizers.search import Found, Listener, SearchPlan
+from optimizers.search import Decided, Found, Listener, SearchPlan
 from optimizers.vectors import entry_of, worth_keeping
 from signatures.digest import seed_of
 from signatures.records import Candidate, PolicyName, Task
@@ -102,7 +102,8 @@ class Adapter:
         records: list[Reflection] = []
         with self.kept:
             for one in {one.score.task_digest: one for one in eval_batch.trajectories or []}.values():
-                records += reflections(one.rollout.history, setup.observer, setup.grant, with_text=True)
+                if one.rollout is not None:  # a replayed score has no episode of its own beside the recorded tree
+                    records += reflections(one.rollout.history, setup.observer, setup.grant, with_text=True)
                 records += self._evaluator.recorded_moves(one.score.task_digest)
         return {name: [{"record": r} for r in records if r.policy == name] for name in components_to_update}
 
@@ -130,18 +131,26 @@ class Adapter:
         return texts
 
     def should_accept(self, proposal: Any, state: Any) -> bool:
-        """Keep a child whose vector on the minibatch is neither dominated by nor equal to its parent's."""
+        """Keep a child whose vector on the minibatch is neither dominated by nor equal to its parent's.
+
+        One that the record does not support, and that cannot be attempted, is not kept and not called worse either.
+        """
         child, parent = proposal.eval_after.outputs, proposal.eval_before.outputs
         self._parents = [self.digest_of(state.program_candidates[i]) for i in proposal.parent_program_ids]
         with self.kept:
-            keep = worth_keeping(child, parent, self._evaluator.setup.objectives)
+            aside = any(score.set_aside for score in child)
+            keep = not aside and worth_keeping(child, parent, self._evaluator.setup.objectives)
             if not keep:
-                self._tell(Candidate(components=proposal.candidate), self._parents, child, "rejected")
+                decision: Decided = "unsupported" if aside else "rejected"
+                self._tell(Candidate(components=proposal.candidate), self._parents, child, decision)
         return keep
 
     def _admit(self, candidate: Candidate, scores: Sequence[TaskScore]) -> None:
-        self.archive.add(entry_of(scores, self._evaluator.setup.objectives, generation=self._generation))
         first = self._generation == 0 and self._found_in_generation == 0
+        if not first and any(score.set_aside for score in scores):
+            self._tell(candidate, self._parents, scores, "unsupported")
+            return
+        self.archive.add(entry_of(scores, self._evaluator.setup.objectives, generation=self._generation))
         self._tell(candidate, [] if first else self._parents, scores, "seed" if first else "accepted")
 
     def _tell(
@@ -149,7 +158,7 @@ class Adapter:
         candidate: Candidate,
         parents: Sequence[str],
         scores: Sequence[TaskScore],
-        decision: Literal["seed", "accepted", "rejected"],
+        decision: Decided,
     ) -> None:
         proposer, evidence = self._proposed.get(candidate.digest, ("start", ""))
         name = f"g{self._generation:02d}-c{self._found_in_generation}"

@@ -26,7 +26,13 @@ FOLDS: Final = 5
 """Parts of the tasks of which each in turn is predicted from the others."""
 INNER_FOLDS: Final = 3
 """Parts of a fit's own tasks of which each in turn calibrates the others' model."""
-TREES: Final = {"max_iter": 30, "max_leaf_nodes": 8, "learning_rate": 0.2, "early_stopping": False}
+TREES: Final = {
+    "max_iter": 30,
+    "max_leaf_nodes": 8,
+    "learning_rate": 0.2,
+    "max_bins": 32,
+    "early_stopping": False,
+}
 """Of scikit-learn's histogram gradient boosting."""
 C: Final = 1.0
 """Inverse penalty of the logistic regression."""

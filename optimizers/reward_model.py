@@ -72,7 +72,7 @@ class RewardModel:
         question = Question(log, target, extra)
         states = states_of(log, self.encoder.vocabulary, self.texts, [(one.option, one.text) for one in extra])
         options_L_M = self._mean_values(states, question.visits_S_K, log.state_L, log.action_L)
-        predicted_C_M = question.weight_L_C.T @ options_L_M
+        predicted_C_M = target.probability_L_C.T @ (question.visits_L[:, None] * options_L_M)
         for column in np.flatnonzero(question.missing_S_C.any(axis=0)):
             beyond_S_M = self._beyond(states, question, target.names[column], options_L_M)
             predicted_C_M[column] += question.missing_S_C[:, column] @ beyond_S_M

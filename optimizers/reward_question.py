@@ -61,26 +61,28 @@ class Question:
         return visits_S_K / len(state_R)
 
     @cached_property
-    def weight_L_C(self) -> Floats:
-        """How much of each candidate is each option: its probability there times the visits of the state."""
-        weight_L_C: Floats = self.visits_S_K.sum(axis=1)[self.log.state_L][:, None] * self.target.probability_L_C
-        return weight_L_C
+    def visits_L(self) -> Floats:
+        """The visits of each option's state."""
+        visits_L: Floats = self.visits_S_K.sum(axis=1)[self.log.state_L]
+        return visits_L
 
     @cached_property
     def missing_S_C(self) -> Floats:
-        """How much of each candidate is in each state beyond its options."""
-        held_S_C = np.zeros((len(self.log.features_S_F), len(self.target.names)))
-        np.add.at(held_S_C, self.log.state_L, self.weight_L_C)
-        missing_S_C: Floats = np.maximum(0.0, self.visits_S_K.sum(axis=1)[:, None] - held_S_C)
-        missing_S_C[missing_S_C < 1e-12] = 0.0  # what rounding leaves of probabilities that sum to 1
+        """How much of each candidate is in each state beyond its options; sums over S to at most 1."""
+        states, first = np.unique(self.log.state_L, return_index=True)  # options of one state are neighbours
+        missing_S_C = np.ones((len(self.log.features_S_F), len(self.target.names)))
+        missing_S_C[states] -= np.add.reduceat(self.target.probability_L_C, first, axis=0)
+        missing_S_C[missing_S_C < 1e-9] = 0.0  # what rounding leaves of probabilities that sum to 1
+        missing_S_C *= self.visits_S_K.sum(axis=1)[:, None]
         return missing_S_C
 
     @cached_property
     def unsupported_C(self) -> Floats:
         """The share of each candidate on options that the behaviour never drew or no state offers."""
         never_L = self.log.behaviour_L <= 0
-        unsupported_C: Floats = self.weight_L_C[never_L].sum(axis=0) + self.missing_S_C.sum(axis=0)
-        return np.clip(unsupported_C, 0.0, 1.0)
+        held_C = self.visits_L[never_L] @ self.target.probability_L_C[never_L]
+        unsupported_C: Floats = np.clip(held_C + self.missing_S_C.sum(axis=0), 0.0, 1.0)
+        return unsupported_C
 
     def shares(self, candidate: str) -> Mapping[int, float]:
         """Index of each extra of the candidate -> its share; they sum to 1."""
@@ -94,8 +96,11 @@ class Question:
         arrays = (self.visits_S_K, log.features_S_F, log.state_L, log.action_L, log.behaviour_L)
         states = digest_bytes(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
         common = digest_of(states, log.features, log.actions)
-        columns_C_L = np.ascontiguousarray(self.target.probability_L_C.T, np.float64)
         return tuple(
-            digest_of(common, digest_bytes(column_L.tobytes()), [one for one in self.extra if one.candidate == name])
-            for name, column_L in zip(self.target.names, columns_C_L, strict=True)
+            digest_of(common, _digest(self.target.probability_L_C, c), [x for x in self.extra if x.candidate == name])
+            for c, name in enumerate(self.target.names)
         )
+
+
+def _digest(probability_L_C: Floats, column: int) -> str:
+    return digest_bytes(np.ascontiguousarray(probability_L_C[:, column], np.float64).tobytes())

@@ -63,9 +63,9 @@ class TreeReplay:
         self, trees: Mapping[str, Tree], observer: Observer, objectives: Sequence[Objective], grant: Grant
     ) -> None:
         self.trees = trees
+        self.grant = grant
         self._observer = observer
         self._objectives = tuple(objectives)
-        self._grant = grant
         self._features: dict[tuple[str, ...], dict[str, float]] = {}
         self._moves: dict[str, list[Reflection]] = {}
         self._outcomes: dict[tuple[str, ...], Mapping[str, float | None]] = {}
@@ -75,7 +75,7 @@ class TreeReplay:
         if task_digest not in self._moves:
             tree = self.trees.get(task_digest)
             history = () if tree is None else tree.history
-            self._moves[task_digest] = reflections(history, self._observer, self._grant, with_text=True)
+            self._moves[task_digest] = reflections(history, self._observer, self.grant, with_text=True)
         return self._moves[task_digest]
 
     async def value(self, controller: Controller, task: Task) -> Replayed | None:
@@ -93,15 +93,15 @@ class TreeReplay:
             if stopped > 0:
                 leaves.append((mass * stopped, path))
             frontier += [(mass * p, longer) for p, longer in branches]
-        return self._expected(tree, leaves, unsupported)
+        return self.expected(tree, leaves, unsupported)
 
     async def _step(self, controller: Controller, task: Task, tree: Tree, path: Path) -> tuple[float, Branches, float]:
         """From one path: probability of stopping here, supported continuations, unsupported probability."""
-        left = self._left(path)
+        left = self.left(path)
         legal = legal_topology(path, left.attempts or 0)
         if not legal:
             return 1.0, [], 0.0
-        features = self._observed(path, left)
+        features = self.observed(path, left)
 
         async def chances(policy: PolicyName, actions: tuple[str, ...]) -> dict[str, float]:
             if len(actions) == 1:
@@ -116,28 +116,30 @@ class TreeReplay:
             for action, share in (await chances("topology", legal)).items():
                 move = move_of(action, path)
                 if move.kind == "fanout":
-                    drawn = _without_replacement(tree.roots, path, len(move.parents))
+                    drawn = without_replacement(tree.roots, path, len(move.parents))
                 else:
                     parent = move.parents[0]
                     assert parent is not None
-                    steers = await chances("steer", self._grant.steer_legal)
-                    drawn = _children(tree, path, parent, steers)
+                    steers = await chances("steer", self.grant.steer_legal)
+                    drawn = children_of(tree, path, parent, steers)
                 found = sum(p for p, _ in drawn)
                 lost += (1 - done) * share * (1 - found)
                 branches += [((1 - done) * share * p, longer) for p, longer in drawn]
         return done, branches, max(0.0, lost)
 
-    def _left(self, path: Path) -> Amounts:
-        each, attempts = self._grant.turns_per_attempt, self._grant.attempts - len(path)
+    def left(self, path: Path) -> Amounts:
+        """What an episode that made these attempts may still spend, as in the loop."""
+        each, attempts = self.grant.turns_per_attempt, self.grant.attempts - len(path)
         if each is None:
             return Amounts(attempts=attempts)
-        turns = max(0, self._grant.attempts * each - _turns(path))
+        turns = max(0, self.grant.attempts * each - _turns(path))
         return Amounts(attempts=min(attempts, math.ceil(turns / each)), turns=turns)
 
-    def _observed(self, path: Path, left: Amounts) -> dict[str, float]:
+    def observed(self, path: Path, left: Amounts) -> dict[str, float]:
+        """The features that a policy sees after these attempts."""
         key = tuple(seen.attempt.id for seen in path)
         if key not in self._features:
-            self._features[key] = observe(path, self._observer, granted=self._grant.amounts, left=left)
+            self._features[key] = observe(path, self._observer, granted=self.grant.amounts, left=left)
         return self._features[key]
 
     def _outcome(self, tree: Tree, path: Path) -> Mapping[str, float | None]:
@@ -149,7 +151,12 @@ class TreeReplay:
             self._outcomes[key] = episode_values(path, id, tree.verdicts.get(id), self._objectives)
         return self._outcomes[key]
 
-    def _expected(self, tree: Tree, leaves: Branches, unsupported: float) -> Replayed:
+    def unknown(self) -> Replayed:
+        """No value at all, of a task whose replay could not be finished."""
+        return Replayed(dict.fromkeys((objective.name for objective in self._objectives), None), 0.0, Amounts())
+
+    def expected(self, tree: Tree, leaves: Branches, unsupported: float) -> Replayed:
+        """The mean over finished episodes, each with its probability; what is unsupported is not in it."""
         outcomes = [(mass, self._outcome(tree, path), path) for mass, path in leaves if path]
         held = math.fsum(mass for mass, _, _ in outcomes)
         values: dict[str, float | None] = {}
@@ -173,7 +180,7 @@ def _then(path: Path, seen: Seen) -> Path:
     return (*path, seen)
 
 
-def _without_replacement(roots: Sequence[Seen], path: Path, n: int) -> Branches:
+def without_replacement(roots: Sequence[Seen], path: Path, n: int) -> Branches:
     """All ordered draws of `n` recorded fresh attempts that are not on the path, each equally likely."""
     branches: Branches = [(1.0, path)]
     for _ in range(n):
@@ -186,7 +193,7 @@ def _without_replacement(roots: Sequence[Seen], path: Path, n: int) -> Branches:
     return branches
 
 
-def _children(tree: Tree, path: Path, parent: Seen, steers: Mapping[str, float]) -> Branches:
+def children_of(tree: Tree, path: Path, parent: Seen, steers: Mapping[str, float]) -> Branches:
     """All recorded children of `parent` under each action, weighted by the action's probability."""
     taken = {seen.attempt.id for seen in path}
     branches: Branches = []

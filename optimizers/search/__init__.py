@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from optimizers.archive import Archive
 from optimizers.evaluator import Evaluator
 from optimizers.proposers import Proposer
 from optimizers.records import TaskScore
 from signatures.records import Candidate, Task
+
+Decided: TypeAlias = Literal["seed", "accepted", "rejected", "unsupported"]
+"""What became of a candidate. `unsupported`: not in the record, and no attempts left to run it, so it has no value."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class SearchPlan:
     iterations: int
     "per generation"
     minibatch: int
+    compute: int | None = None
+    "attempts that the evaluations may stand for, made or replayed; None: the budget alone decides. Random search"
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,9 @@ class Found:
     generation: int
     proposer: str
     evidence: str
-    decision: Literal["seed", "accepted", "rejected"]
+    decision: Decided
     scores: tuple[TaskScore, ...]
-    "on the val tasks if accepted, else on the minibatch it was rejected on"
+    "on the val tasks if accepted, else on the tasks where that ended"
 
 
 class Listener(Protocol):

@@ -130,9 +130,7 @@ class Pace:
             return True
         if self._iterations >= self._plan.generations * self._plan.iterations:
             return True
-        left = self._evaluator.budget.left("attempts")
-        need = self._evaluator.cost_of(len(self._plan.val) + 2 * self._plan.minibatch)
-        return (left is not None and left < need) or self._evaluator.budget.exhausted()
+        return not self._evaluator.affords(len(self._plan.val) + 2 * self._plan.minibatch)
 
     def on_valset_evaluated(self, event: Any) -> None:
         """The seed candidate is generation 0, alone."""

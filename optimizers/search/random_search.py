@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Final
 
 from optimizers.archive import Archive
 from optimizers.evaluator import Evaluator, Request
@@ -16,8 +17,10 @@ from optimizers.vectors import entry_of
 from signatures.digest import seed_of
 from signatures.records import Candidate
 
-MOST_EDITS = 3
+MOST_EDITS: Final = 3
 """Edits between a parent and its random child."""
+MOST_ASIDE: Final = 100
+"""Candidates in a row that the record does not support and that cannot be attempted: then there is nothing to find."""
 
 
 class RandomSearch:
@@ -29,17 +32,18 @@ class RandomSearch:
     async def search(self, plan: SearchPlan, evaluator: Evaluator, proposer: Proposer, listener: Listener) -> Archive:
         """Evaluate random candidates on the val tasks until the budget is used up, however many that makes.
 
-        A generation is an equal share of the granted attempts; without a limit on attempts it is as many candidates
-        as an engine's iterations, and the plan's generations are the end.
+        The meter is attempts that the evaluations stand for, replayed ones too: up to the plan's `compute`, else to
+        what the budget grants. A generation is an equal share of them; without either it is as many candidates as an
+        engine's iterations, and the plan's generations are the end.
         """
         require_budget(plan, evaluator)
         rng = random.Random(seed_of("random search", plan.seed))
         archive = Archive(evaluator.setup.objectives)
         known: dict[str, Candidate] = {}
-        generation = told = 0
+        generation = told = aside = 0
         for number in itertools.count():
             generation = _generation(plan, evaluator, number)
-            if number and (generation > plan.generations or self._short(plan, evaluator)):
+            if number and (generation > plan.generations or _spent(plan, evaluator) or aside == MOST_ASIDE):
                 break
             if generation > told + 1:
                 listener.generation(generation - 1, archive)
@@ -48,8 +52,11 @@ class RandomSearch:
             seed = seed_of("search", plan.seed, SEEDS["val"])
             scored = await evaluator.evaluate(Request(child, plan.val, seed=seed))
             scores = tuple(one.score for one in scored)
-            known[child.digest] = child
-            archive.add(entry_of(scores, evaluator.setup.objectives, generation=generation))
+            unsupported = number > 0 and any(score.set_aside for score in scores)
+            aside = aside + 1 if unsupported else 0
+            if not unsupported:
+                known[child.digest] = child
+                archive.add(entry_of(scores, evaluator.setup.objectives, generation=generation))
             listener.found(
                 Found(
                     name=f"r{generation:02d}-c{number}",
@@ -58,7 +65,7 @@ class RandomSearch:
                     generation=generation,
                     proposer="random",
                     evidence="",
-                    decision="seed" if parent is None else "accepted",
+                    decision="seed" if parent is None else "unsupported" if unsupported else "accepted",
                     scores=scores,
                 )
             )
@@ -66,11 +73,6 @@ class RandomSearch:
                 listener.generation(0, archive)
         listener.generation(told + 1, archive)
         return archive
-
-    def _short(self, plan: SearchPlan, evaluator: Evaluator) -> bool:
-        """Whether another evaluation may not be payable."""
-        left = evaluator.budget.left("attempts")
-        return evaluator.budget.exhausted() or (left is not None and left < evaluator.cost_of(len(plan.val)))
 
     def _next(
         self, plan: SearchPlan, archive: Archive, known: dict[str, Candidate], rng: random.Random
@@ -84,11 +86,18 @@ class RandomSearch:
         return parent, child
 
 
+def _spent(plan: SearchPlan, evaluator: Evaluator) -> bool:
+    """Whether another evaluation may not be payable, or would go beyond the compute that was given."""
+    return not evaluator.affords(len(plan.val)) or (
+        plan.compute is not None and evaluator.tally.attempts >= plan.compute
+    )
+
+
 def _generation(plan: SearchPlan, evaluator: Evaluator, number: int) -> int:
     """The generation of candidate `number`, the start being generation 0."""
-    granted, spent = evaluator.budget.granted.attempts, evaluator.budget.spent.attempts or 0
+    granted = plan.compute or (None if evaluator.replays else evaluator.budget.granted.attempts)
     if number == 0:
         return 0
     if not granted:
         return -(-number // plan.iterations)
-    return min(plan.generations, 1 + plan.generations * spent // granted)
+    return min(plan.generations, 1 + plan.generations * evaluator.tally.attempts // granted)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+from experiments.confirmed import Confirmed, Pair
 from experiments.events import (
     ArtifactWritten,
     AttemptSeen,
@@ -92,6 +93,8 @@ def story(run_id: str, seed: int = 7, lift: float = 0.0) -> Iterator[Body]:
                 "search/unsupported": 0.02 / generation,
             },
         )
+    yield _confirmed(BEST, "gepa")
+    yield _confirmed("r03-c1", "random search")
     for row in (*ARMS, *(row for row in CANDIDATES if row.front == "yes")):
         yield CandidateUpdated(
             name=row.name, metrics=_measured("dev", row, lift - 0.03), tags={"tiller.front": row.front}
@@ -130,6 +133,20 @@ def _scored(row: Row, role: str, generation: int, *, parent: str = "", lift: flo
         metrics=_measured("search", row, lift)
         | {"cost/turns": row.turns, "cost/attempts": 2.8, "cost/usd": 0.00001234 * row.turns},
         artifacts={"controller.json": controller, "diff.txt": f"+ {row.name}\n", "evidence.json": "{}"},
+    )
+
+
+def _confirmed(name: str, search: str) -> Confirmed:
+    pair = Pair(n=72, offline=0.71, offline_lo=0.64, offline_hi=0.78, live=0.66, live_lo=0.55, live_hi=0.76)
+    return Confirmed(
+        name=name,
+        search=search,
+        digest=digest_of(name),
+        tasks=72,
+        replayed=72,
+        unsupported=0.01,
+        attempts=201,
+        values={"correct": pair},
     )
 
 

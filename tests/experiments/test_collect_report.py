@@ -69,7 +69,7 @@ def test_the_table_has_a_row_per_cell() -> None:
     lines = printed(cells)
     (fresh,) = [line for line in lines if "fresh" in line]
     assert [word.strip() for word in fresh.split("│")[1:-1]] == [
-        "1", "fresh", "12", "8", "4", "", "0.250", "-0.125", "0.300", "0.50", "2.5", "1.00",
+        "1", "fresh", "12", "8", "4", "", "0.250", "-0.125", "0.300", "0.50", "2.5", "1",
     ]  # fmt: skip
     (fan,) = [line for line in lines if "fan" in line]
     assert [word.strip() for word in fan.split("│")[1:-1]] == [

@@ -14,13 +14,16 @@ from rich.console import Console
 
 from controllers.baselines import seed_candidate
 from controllers.program import loads
-from experiments.ending import RANDOM, Outcome, Scores, cost_axis, report, tell_baseline, tell_members
+from experiments.confirmed import Confirmed, Pair
+from experiments.ending import Account, Outcome, Scores, cost_axis, report, tell_baseline, tell_members
 from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated, EventLog, read_events
 from experiments.job import Job
 from experiments.places import claim
-from experiments.stages import record_trees, space_from
+from experiments.searching import RANDOM
+from experiments.stages import Recording, record_trees, space_from
 from experiments.wiring import ready, wired
 from optimizers.records import TaskScore
+from optimizers.replaying import Replaying
 from optimizers.space import with_default
 from signatures.records import Amounts, Candidate, Objective
 from tests.worlds.planted import PlantedBenchmark
@@ -49,12 +52,33 @@ def scores(candidate: Candidate, *correct: float | None) -> Scores:
     )
 
 
+def confirmed(name: str, candidate: Candidate, search: str) -> Confirmed:
+    pair = Pair(n=4, offline=0.5, offline_lo=0.4, offline_hi=0.6, live=0.75, live_lo=0.3, live_hi=0.95)
+    values = {objective.name: pair for objective in OBJECTIVES}
+    return Confirmed(
+        name=name,
+        search=search,
+        digest=candidate.digest,
+        tasks=4,
+        replayed=4,
+        unsupported=0.0,
+        attempts=8,
+        values=values,
+    )
+
+
 OUTCOME = Outcome(
     arms={name: scores(SEED, 0.0, 0.0, 1.0, 0.0) for name in ("random@2", "continue@2", "placebo@2")},
     members={"g01-c0": scores(CHILD, 1.0, 1.0, 1.0, None), "g00-c0": scores(SEED, 0.0, 1.0, 0.0, 0.0)},
     rivals={RANDOM: scores(SEED, 0.0, 1.0, 0.0, 1.0)},
     controllers={"g01-c0": CHILD, "g00-c0": SEED, RANDOM: SEED},
     volumes={"gepa": [0.1, 0.2], RANDOM: [0.1, 0.1]},
+    account=Account(fill=12, confirm=30, evaluations=200, recording=Recording(new=72, recalled=8)),
+    confirmed=(
+        confirmed("g01-c0", CHILD, "gepa"),
+        confirmed("r01-c0", SEED, RANDOM),
+        confirmed("r02-c0", with_default(SEED, "steer", "pump"), RANDOM),
+    ),
 )
 
 
@@ -66,7 +90,7 @@ def job_at(root: Path, out: io.StringIO) -> Iterator[Job]:
     with wired(given, folder) as parts, EventLog(folder) as log:
         replay, _ = asyncio.run(record_trees(given.config, parts, lambda: None))
         space = space_from(replay, parts.splits.train, parts.actions, 2)
-        yield Job(given.config, folder, parts, log, console, replay, space)
+        yield Job(given.config, folder, parts, log, console, Replaying(replay), space)
 
 
 def test_members_are_told_with_their_dev_values_and_their_controllers_load(tmp_path: Path) -> None:
@@ -110,6 +134,34 @@ def test_the_report_compares_what_search_chose_and_nothing_else(tmp_path: Path) 
     assert "g01-c0, chosen on search as the best correct of the 2 on the front" in result["sentence"]
     assert [(row["name"], row["n"], row["missing"]) for row in result["rows"] if row["missing"]] == [("g01-c0", 3, 1)]
     assert json.loads(json.dumps(result)) == result
+
+
+def test_both_estimates_are_shown_and_of_the_rival_the_chosen_candidate_only(tmp_path: Path) -> None:
+    out = io.StringIO()
+    with job_at(tmp_path, out) as job:
+        result = report(job, OUTCOME)
+    table = out.getvalue().split("dev split")[0]
+    assert " g01-c0 " in table and " r01-c0 " in table and " r02-c0 " not in table
+    assert "0.500 [0.40, 0.60]" in table and "0.750* [0.30, 0.95]" in table
+    assert [one["name"] for one in result["confirmed"]] == ["g01-c0", "r01-c0", "r02-c0"]  # type: ignore[attr-defined]
+
+
+def test_what_the_search_took_stands_beside_what_it_would_have_taken(tmp_path: Path) -> None:
+    out = io.StringIO()
+    with job_at(tmp_path, out) as job:
+        result = report(job, OUTCOME)
+    line = (
+        "live attempts: 42 (12 for what the record lacked, 30 to confirm), where a live search would have used 200 for "
+        "the same evaluations; recording the trees took 72 new attempts, 8 were there\n"
+    )
+    assert line in out.getvalue()
+    kept = {"fill": 12, "confirm": 30, "evaluations": 200, "recording": {"new": 72, "recalled": 8}}
+    assert result["attempts"] == kept
+
+
+def test_a_live_run_claims_no_saving() -> None:
+    account = Account(fill=200, confirm=0, evaluations=200, recording=Recording(new=72, recalled=0))
+    assert account.sentence == "live attempts: 200, everything was attempted live"
 
 
 def test_the_paths_are_there_and_the_picture_is_logged(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from experiments.confirmed import Confirmed, Pair
 from experiments.events import (
     FILE,
     ArtifactWritten,
@@ -30,6 +31,11 @@ from signatures.errors import StoreError, UsageError
 
 TEXTS = st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4)
 METRICS = st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False), max_size=4)
+PAIRS = st.builds(
+    Pair,
+    n=st.integers(0, 99),
+    **{f"{where}{end}": st.none() | st.floats(0, 1) for where in ("offline", "live") for end in ("", "_lo", "_hi")},
+)
 BODIES = st.one_of(
     st.builds(GenerationDone, generation=st.integers(0, 99), metrics=METRICS),
     st.builds(CandidateUpdated, name=st.just("g01-c1"), metrics=METRICS, tags=TEXTS),
@@ -41,6 +47,17 @@ BODIES = st.one_of(
         params=TEXTS,
         metrics=METRICS,
         artifacts=st.dictionaries(st.sampled_from(["a.txt", "b/c.json"]), st.text(max_size=20)),
+    ),
+    st.builds(
+        Confirmed,
+        name=st.just("g01-c1"),
+        search=st.sampled_from(["gepa", "random search"]),
+        digest=st.just("d"),
+        tasks=st.integers(0, 99),
+        replayed=st.integers(0, 99),
+        unsupported=st.floats(0, 1),
+        attempts=st.integers(0, 999),
+        values=st.dictionaries(st.sampled_from(["correct", "fast"]), PAIRS, max_size=2),
     ),
     st.builds(SearchFinished, status=st.sampled_from(["FINISHED", "FAILED", "KILLED"]), metrics=METRICS),
 )
@@ -63,7 +80,8 @@ def test_events_are_numbered_and_each_is_later_than_the_one_before(tmp_path: Pat
     times = [event.time_ms for event in events]
     assert times == sorted(set(times))
     assert {event.body.kind for event in events} == {
-        *("search_started", "generation", "candidate", "candidate_update", "trace", "artifact", "search_finished")
+        *("search_started", "generation", "candidate", "confirmed", "candidate_update", "trace", "artifact"),
+        "search_finished",
     }
 
 

@@ -12,6 +12,7 @@ from experiments.job import Job, progress_bar
 from experiments.places import claim
 from experiments.stages import record_trees, space_from
 from experiments.wiring import ready, wired
+from optimizers.replaying import Replaying
 from tests.worlds.small import small
 
 
@@ -23,7 +24,7 @@ async def test_a_job_names_its_primary_objective_and_prints_lines_as_they_are(tm
     with wired(given, folder) as parts, EventLog(folder) as log:
         replay, _ = await record_trees(given.config, parts, lambda: None)
         space = space_from(replay, parts.splits.train, parts.actions, 2)
-        job = Job(given.config, folder, parts, log, console, replay, space)
+        job = Job(given.config, folder, parts, log, console, Replaying(replay), space)
         assert job.primary == "correct"
         job.say("run: /tmp/[bold]x[/bold] 1.5")
     assert out.getvalue() == "run: /tmp/[bold]x[/bold] 1.5\n"

@@ -18,7 +18,7 @@ from experiments.mirror import Mirror, replay
 from experiments.tracking import Store, store_of
 
 Read = Callable[[Store], dict[str, dict[str, object]]]
-EVENTS = 29
+EVENTS = 31
 
 
 @pytest.fixture
@@ -47,6 +47,17 @@ def test_all_events_arrive_and_a_replay_changes_nothing(root: Path, tell, conten
     for _ in range(2):
         assert replay(read_events(folder / FILE), folder) == EVENTS
         assert contents(store_of(root)) == live
+
+
+def test_what_was_confirmed_stands_beside_the_candidates_other_numbers(root: Path, tell, contents: Read) -> None:
+    """A rival search's candidate has no run, and makes none."""
+    folder = tell(root / "gepa-7")
+    replay(read_events(folder / FILE), folder)
+    found = contents(store_of(root))
+    metrics = {key: value for key, *_, value in found["gepa-7/g03-c2"]["metrics"]}  # type: ignore[attr-defined]
+    assert (metrics["offline/correct"], metrics["offline/correct_hi"], metrics["live/correct"]) == (0.71, 0.78, 0.66)
+    assert (metrics["offline/unsupported"], metrics["offline/tasks"]) == (0.01, 72)
+    assert not [name for name in found if "r03-c1" in name]
 
 
 def test_a_resumed_run_goes_on_in_the_same_runs(root: Path, tell, contents: Read) -> None:

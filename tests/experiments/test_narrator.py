@@ -121,6 +121,35 @@ def test_a_rejected_candidate_is_told_on_its_minibatch_and_is_not_a_finalist(lab
     assert set(watch.narrator.found_by_digest) == {SEED.digest}
 
 
+def test_a_candidate_without_support_has_no_number_and_is_kept_apart(lab: Lab) -> None:
+    """Some of its tasks may have a value, but those are the tasks that the record happens to hold."""
+    watch = Watch(lab)
+    watch.narrator.found(found(SEED, "g00-c0", "seed"))
+    watch.narrator.found(found(CHILD, "g01-c0", "unsupported", evidence="who knows"))
+    event = watch.events[1]
+    assert isinstance(event, CandidateScored)
+    assert (event.tags["tiller.decision"], event.metrics) == ("unsupported", {})
+    assert set(watch.narrator.found_by_digest) == {SEED.digest}
+    assert set(watch.narrator.aside_by_digest) == {CHILD.digest}
+
+
+async def test_with_replay_a_generation_says_what_live_evaluations_would_have_taken(lab: Lab) -> None:
+    watch, archive = Watch(lab), Archive(OBJECTIVES)
+    tasks = lab.benchmark.tasks("search")[:2]
+    evaluator = lab.evaluator(replay=await lab.replay(tasks), journal="replay.jsonl")
+    console = Console(file=watch.out, width=200, markup=False)
+    narrator = Narrator(watch.events.append, console, evaluator, title="gepa")
+    one = found(SEED, "g00-c0", "seed")
+    archive.add(entry_of(one.scores, OBJECTIVES, generation=0))
+    evaluator.tally.attempts = 31
+    evaluator.budget.bill(Amounts(attempts=4))
+    narrator.generation(0, archive)
+    assert "31 attempts replayed or made, 4 of them live" in watch.out.getvalue()
+    event = watch.events[-1]
+    assert isinstance(event, GenerationDone)
+    assert (event.metrics["search/evaluated_attempts"], event.metrics["search/attempts"]) == (31.0, 4.0)
+
+
 def test_the_parent_of_a_diff_may_be_any_candidate_that_was_told(lab: Lab) -> None:
     watch = Watch(lab)
     watch.narrator.found(found(CHILD, "g01-c0", "accepted"))
@@ -145,9 +174,9 @@ def test_a_generation_tells_front_volume_spend_and_support(lab: Lab) -> None:
         "search/front_size": 2.0,
         "search/best_correct": 0.75,
         "search/attempts": 7.0,
+        "search/evaluated_attempts": 0.0,
         "search/unsupported": 0.0,
     }
-    assert (watch.narrator.scored, watch.narrator.replayed) == (4, 2)
     assert watch.narrator.volumes == [pytest.approx(0.75**4)]
     assert watch.out.getvalue().startswith("gepa generation 1: front 2, best correct 0.750")
 

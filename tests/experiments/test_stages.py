@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +17,17 @@ from experiments.places import claim
 from experiments.stages import (
     TREES,
     Cost,
+    Note,
     arms_of,
     cost_of,
     evaluator_of,
     plan_of,
     projection,
     proposer_of,
-    read_repeats,
+    read_note,
+    read_whole,
     record_trees,
+    recording_took,
     score_arm,
     score_candidates,
     space_from,
@@ -34,7 +37,8 @@ from experiments.stages import (
 from experiments.wiring import Ready, Wired, ready, wired
 from optimizers.proposers.lm import LMProposer
 from optimizers.proposers.mined import MinedProposer
-from signatures.errors import StoreError, WorkerError
+from optimizers.replay.tree import TreeReplay
+from signatures.errors import StoreError, UsageError, WorkerError
 from signatures.records import Attempt, Episode
 from tests.worlds.planted import CountingWorker
 from tests.worlds.small import small
@@ -64,24 +68,33 @@ def nothing() -> None:
 def test_the_projection_adds_up_the_most_that_each_stage_may_take(tmp_path: Path) -> None:
     config = small(tmp_path)
     cost = cost_of(config, ACTIONS, arms=5)
-    trees = config.train + config.recorded_val
+    trees = config.train + 2
     assert cost == Cost(
         record=trees * 2 * (1 + 5),  # 2 roots, each with a child under each of 5 actions
         arms=5 * (4 + 6) * 2,
         search=60,
         random=60,
-        dev=(2 * 2 + 1 + 1) * 6 * 2,
+        confirm=(2 * 5 + 2) * 4 * 2,  # what both searches may find, and two more to explore
+        dev=(5 + 2 + 1) * 6 * 2,
     )
     assert cost.total == sum(cost)
 
 
+def test_a_live_run_records_the_train_tasks_alone_and_confirms_nothing(tmp_path: Path) -> None:
+    offline, live = small(tmp_path, recorded_val=None), small(tmp_path, live=True, recorded_val=3)
+    assert (offline.val_trees, live.val_trees) == (4, 0)
+    cost = cost_of(live, ACTIONS, arms=5)
+    assert (cost.record, cost.confirm) == (4 * 12, 0)
+    assert cost_of(offline, ACTIONS, arms=5).record == 8 * 12
+
+
 def test_the_projection_is_one_line_that_names_every_stage_and_the_model(tmp_path: Path) -> None:
-    cost = Cost(1, 2, 3, 4, 5)
+    cost = Cost(1, 2, 3, 4, 5, 6)
     plain = projection(cost, small(tmp_path))
-    assert plain.startswith("at most 15 attempts: 1 recorded (reused if there), 2 in control arms, 3 in the search")
+    assert plain.startswith("at most 21 attempts: 1 recorded (reused if there), 2 in control arms, 3 in the search")
     assert "usd" not in plain
     limited = projection(cost, small(tmp_path, lm="a/b", max_usd=0.5))
-    assert "up to 24 decisions by a/b, at most 0.5 usd in the search" in limited
+    assert "up to 42 decisions by a/b, at most 0.5 usd in the search" in limited
     assert "no limit in usd" in projection(cost, small(tmp_path, lm="a/b"))
     assert "at most 0 usd" in projection(cost, small(tmp_path, lm="a/b", max_usd=0))
     assert "\n" not in plain + limited
@@ -141,24 +154,58 @@ async def test_a_spoilt_tree_is_grown_again_by_the_next_run_and_kept_by_a_resume
             replay, _ = await record_trees(given.config, parts, nothing)
             grown.append([seen.attempt.id for tree in replay.trees.values() for seen in tree.history])
     assert grown[0] == grown[1]
-    assert set(read_repeats(folder / TREES).values()) == {0}
+    assert set(repeats(folder).values()) == {0}
     calls = len(worker.calls)
     other = claim(given.config, given.manifest)
     with wired(given, other) as parts:
         replay, _ = await record_trees(given.config, parts, nothing)
     assert len(worker.calls) > calls
-    assert sorted(read_repeats(other / TREES).values()) == [0, 0, 0, 0, 0, 1]
+    assert sorted(repeats(other).values()) == [0, 0, 0, 0, 0, 1]
     outcomes = {seen.attempt.outcome for tree in replay.trees.values() for seen in tree.history}
     assert outcomes == {"ok"}
 
 
+def repeats(folder: Path) -> Mapping[str, int]:
+    note = read_note(folder / TREES)
+    assert note is not None
+    return note.repeats
+
+
+async def test_what_recording_took_is_told_the_same_when_the_run_is_resumed(tmp_path: Path) -> None:
+    """New is what the corpus did not hold when the run began, however often it was stopped."""
+    worker = counted(tmp_path)
+    given = replace(ready(small(tmp_path)), worker=worker)
+    folder, told = claim(given.config, given.manifest), []
+    for _ in range(2):
+        with wired(given, folder) as parts:
+            replay, _ = await record_trees(given.config, parts, nothing)
+            told.append(await recording_took(parts, replay))
+    assert told[0] == told[1] == (len(worker.calls), 0)
+    wider = replace(ready(small(tmp_path, recorded_val=4)), worker=worker)
+    with wired(wider, claim(wider.config, wider.manifest)) as parts:
+        replay, _ = await record_trees(wider.config, parts, nothing)
+        more = await recording_took(parts, replay)
+    assert more == (len(worker.calls) - told[0].new, told[0].new) and more.new > 0
+
+
+async def test_nothing_was_recorded_before_the_trees_are(tmp_path: Path) -> None:
+    with opened(tmp_path) as (_, parts):
+        empty = TreeReplay({}, parts.setup.observer, parts.setup.objectives, parts.setup.grant)
+        with pytest.raises(UsageError, match="no tree was recorded"):
+            await recording_took(parts, empty)
+
+
 def test_a_damaged_note_of_trees_is_not_taken_for_none(tmp_path: Path) -> None:
-    assert read_repeats(tmp_path / TREES) == {}
-    write_whole(tmp_path / TREES, '{"a":1}')
-    assert read_repeats(tmp_path / TREES) == {"a": 1}
-    (tmp_path / TREES).write_text("{")
+    assert read_note(tmp_path / TREES) is None
+    write_whole(tmp_path / TREES, '{"since":3,"repeats":{"a":1}}')
+    assert read_note(tmp_path / TREES) == Note(since=3, repeats={"a": 1})
+    for damaged in ("{", '{"a":1}'):
+        (tmp_path / TREES).write_text(damaged)
+        with pytest.raises(StoreError, match="cannot be read"):
+            read_note(tmp_path / TREES)
+    (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match="cannot be read"):
-        read_repeats(tmp_path / TREES)
+        read_whole(tmp_path / "folder")
     with pytest.raises(StoreError, match="cannot be written"):
         write_whole(tmp_path / "nowhere" / TREES, "{}")
 

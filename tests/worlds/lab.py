@@ -22,6 +22,7 @@ from optimizers.evaluator import Evaluator
 from optimizers.journal import Journal
 from optimizers.records import TaskScore
 from optimizers.replay.tree import Tree, TreeReplay
+from optimizers.replaying import Replaying
 from optimizers.search import Found, SearchPlan
 from optimizers.setup import Grant, Setup
 from optimizers.space import Space, space_of
@@ -74,7 +75,7 @@ class Lab:
         setup: Setup | None = None,
         split: Split = "search",
         budget: Amounts | None = None,
-        replay: TreeReplay | None = None,
+        replay: TreeReplay | Replaying | None = None,
         journal: str = "journal.jsonl",
     ) -> Evaluator:
         """An evaluator on the journal file of that name."""
@@ -86,7 +87,7 @@ class Lab:
             opened.part("test"),
             split=split,
             budget=Budget(budget or Amounts()),
-            replay=replay,
+            replay=Replaying(replay) if isinstance(replay, TreeReplay) else replay,
         )
 
     async def tree(self, task: Task, plan: CollectPlan = PLAN, *, judged_by: Evaluator | None = None) -> Tree:

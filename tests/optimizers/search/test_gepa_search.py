@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,26 @@ import pytest
 from controllers.baselines import seed_candidate
 from controllers.budget import Budget
 from controllers.corpus import MemoryCorpus
+from controllers.program import rule_component
+from optimizers.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request
 from optimizers.gepa_adapter import Example
-from optimizers.journal import Journal, Proposed
+from optimizers.journal import Journal, Proposal, Proposed
 from optimizers.proposers.mined import MinedProposer
+from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
+from optimizers.replaying import Replaying
 from optimizers.search import SearchPlan
 from optimizers.search.gepa_search import GepaSearch, Loader
+from optimizers.setup import Grant
 from optimizers.space import Space
 from signatures.errors import UsageError
-from signatures.records import Amounts, Attempt
-from tests.worlds.lab import Lab, Listening, cut_corpus, lamp_follower, small_plan, value_of
+from signatures.records import Amounts, Attempt, Candidate, Cost, PolicyName
+from tests.worlds.lab import ACTIONS, STEERS, Lab, Listening, cut_corpus, lamp_follower, small_plan, value_of
+from tests.worlds.planted import LIT_GROUPS
 
 BUDGET = Amounts(attempts=400)
+ANY_SPACE = Space(thresholds={f"planted.lit.{group}": (0.5,) for group in LIT_GROUPS}, actions=ACTIONS)
 
 
 @dataclass
@@ -105,7 +113,7 @@ async def test_cut_at_every_entry_it_ends_the_same(recorded: Recorded, plan: Sea
     journal = Marking(tmp_path / "whole.jsonl", recorded.corpus)
     budget = Budget(BUDGET)
     evaluator = Evaluator(
-        lab.setup(), lab.ledger, journal.part("test"), split="search", budget=budget, replay=recorded.replay
+        lab.setup(), lab.ledger, journal.part("test"), split="search", budget=budget, replay=Replaying(recorded.replay)
     )
     before = len(lab.worker.calls)
     whole = await recorded.search(evaluator, plan)
@@ -221,6 +229,57 @@ class TestTheBudget:
     async def test_turns_that_are_used_up_stop_it(self, recorded: Recorded, plan: SearchPlan) -> None:
         outcome = await recorded.search(recorded.lab.evaluator(budget=Amounts(turns=10)), plan)
         assert [row[6] for row in outcome.found] == ["seed"]
+
+
+class TestOnRecordedTrees:
+    async def test_a_search_that_the_record_supports_attempts_nothing(self, lab: Lab, plan: SearchPlan) -> None:
+        lab.grant = Grant(2, 3, STEERS)
+        recorded = Recorded(lab, await lab.replay([*plan.train, *plan.val]), ANY_SPACE, MemoryCorpus(), 0)
+        calls, listening = len(lab.worker.calls), Listening()
+        evaluator = lab.evaluator(replay=recorded.replay, budget=BUDGET)
+        outcome = await recorded.search(evaluator, plan, listening)
+        assert {found.decision for found in listening.found_all} >= {"seed", "accepted"}
+        assert len(lab.worker.calls) == calls and outcome.spent.attempts is None
+        assert evaluator.tally.attempts > 0 and evaluator.tally.scores == evaluator.tally.replayed
+
+    async def test_what_has_no_support_and_no_attempts_is_set_aside_and_the_search_goes_on(
+        self, lab: Lab, plan: SearchPlan
+    ) -> None:
+        """`none` alone was recorded; the budget pays for the start and one proposal."""
+        lab.grant = Grant(2, 3, STEERS)
+        replay = await lab.replay([*plan.train, *plan.val], CollectPlan(roots=2, depth=2, actions=STEERS[:1]))
+        budget = Amounts(attempts=(len(plan.val) + 2 * plan.minibatch) * 2)
+        ends = []
+        for _ in range(2):
+            listening = Listening()
+            evaluator = lab.evaluator(replay=replay, budget=budget)
+            await GepaSearch().search(plan, evaluator, Steering(), listening)
+            ends.append([(f.name, f.decision, f.scores) for f in listening.found_all])
+            assert (evaluator.budget.spent.attempts or 0) <= (budget.attempts or 0)
+            lab.close_journals()
+        assert ends[0] == ends[1]
+        aside = [found for found in listening.found_all if found.decision == "unsupported"]
+        assert aside
+        for found in aside:
+            assert any(score.set_aside for score in found.scores)
+            assert all(found.candidate.digest not in front for front in listening.fronts)
+            assert all(found.candidate.digest not in other.parents for other in listening.found_all)
+
+
+@dataclass
+class Steering:
+    """Proposes one directive after the other, whatever the records say."""
+
+    name: str = "steering"
+
+    async def propose(
+        self, candidate: Candidate, component: PolicyName, records: Sequence[Reflection], *, seed: int
+    ) -> tuple[Proposal | None, Cost]:
+        if component != "steer":
+            return None, Cost()
+        action = STEERS[1 + seed % (len(STEERS) - 1)]
+        rules = [{"when": [{"feature": "attempts", "op": ">", "value": seed}], "then": {"none": 1.0}}]
+        return Proposal(text=rule_component(rules, {action: 1.0}), evidence="none", proposer=self.name), Cost()
 
 
 async def test_generations_are_a_fixed_number_of_iterations(recorded: Recorded, plan: SearchPlan) -> None:

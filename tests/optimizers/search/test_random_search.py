@@ -8,15 +8,17 @@ from dataclasses import replace
 import pytest
 
 from controllers.program import controller_of
+from optimizers.collecting import CollectPlan
 from optimizers.evaluator import Evaluator
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.search import SearchPlan
-from optimizers.search.random_search import RandomSearch
+from optimizers.search.random_search import MOST_ASIDE, RandomSearch
+from optimizers.setup import Grant
 from optimizers.space import Space
 from signatures.errors import Outage, UsageError
 from signatures.records import Amounts, Candidate, Cost, PolicyName
-from tests.worlds.lab import ACTIONS, Lab, Listening, small_plan
+from tests.worlds.lab import ACTIONS, STEERS, Lab, Listening, small_plan
 
 SPACE = Space(thresholds={"planted.lit.fan": (0.5,), "planted.lit.pump": (0.5,), "stalled": (0.5,)}, actions=ACTIONS)
 
@@ -107,3 +109,45 @@ async def test_an_outage_comes_out_as_itself(lab: Lab, plan: SearchPlan) -> None
     lab.worker.fails = lambda task, call: OSError("gone") if call > 60 else None
     with pytest.raises(Outage, match="gone"):
         await searched(plan, lab.evaluator(setup=lab.setup(breaker=3)))
+
+
+class TestOnRecordedTrees:
+    async def test_it_stops_at_the_compute_that_its_evaluations_stand_for(self, lab: Lab, plan: SearchPlan) -> None:
+        """Attempts that were replayed count like those that were made; one evaluation may go beyond."""
+        lab.grant = Grant(2, 3, STEERS)
+        replay = await lab.replay(plan.val)
+        before = len(lab.worker.calls)
+        spent = []
+        for compute in (100, 300):
+            evaluator = lab.evaluator(replay=replay, budget=Amounts(attempts=60), journal=f"{compute}.jsonl")
+            listening = await searched(replace(plan, compute=compute), evaluator)
+            assert compute <= evaluator.tally.attempts <= compute + evaluator.cost_of(len(plan.val))
+            assert (evaluator.budget.spent.attempts or 0) <= 60
+            assert len(listening.fronts) == listening.found_all[-1].generation + 1
+            spent.append(evaluator.tally.replayed)
+        assert spent[0] < spent[1]
+        assert len(lab.worker.calls) - before <= 120
+
+    async def test_what_has_no_support_and_no_attempts_is_told_and_never_a_parent_or_on_the_front(
+        self, lab: Lab, plan: SearchPlan
+    ) -> None:
+        lab.grant = Grant(2, 3, STEERS)
+        replay = await lab.replay(plan.val, CollectPlan(roots=1, depth=2, actions=STEERS))
+        need = lab.evaluator(journal="need.jsonl").cost_of(len(plan.val) + 2 * plan.minibatch)
+        evaluator = lab.evaluator(replay=replay, budget=Amounts(attempts=need))
+        listening = await searched(replace(plan, compute=400), evaluator)
+        aside = {found.candidate.digest for found in listening.found_all if found.decision == "unsupported"}
+        assert aside
+        assert all(aside.isdisjoint(found.parents) for found in listening.found_all)
+        assert all(aside.isdisjoint(front) for front in listening.fronts)
+        for found in listening.found_all:
+            assert any(score.set_aside for score in found.scores) == (found.decision == "unsupported")
+
+    async def test_where_nothing_is_supported_it_ends(self, lab: Lab, plan: SearchPlan) -> None:
+        """Only the start can be paid for, and no task is recorded."""
+        evaluator = lab.evaluator(replay=await lab.replay(plan.train[:1]), budget=Amounts(attempts=48))
+        listening = await searched(replace(plan, compute=10_000), evaluator)
+        seed, *others = listening.found_all
+        assert seed.decision == "seed"
+        assert {found.decision for found in others} <= {"unsupported", "accepted"}
+        assert sum(found.decision == "unsupported" for found in others) >= MOST_ASIDE
