@@ -88,7 +88,8 @@ async def measure(config: GepaConfig, folder: Path, seeds: int, console: Console
     """Record, value offline, then attempt live."""
     from controllers.program import controller_of
     from experiments.narrator import interval_of
-    from experiments.stages import evaluator_of, record_trees, space_from
+    from experiments.stages import evaluator_of, space_from
+    from experiments.trees import record_trees
     from experiments.wiring import ready, wired
     from optimizers.evaluator import Request
     from optimizers.replay import Asked, Evidence
@@ -97,7 +98,7 @@ async def measure(config: GepaConfig, folder: Path, seeds: int, console: Console
 
     with wired(ready(config), folder / "run") as parts:
         tasks = (*parts.splits.train, *parts.splits.val)
-        replay, _ = await record_trees(config, parts, lambda: None)
+        replay = (await record_trees(config, parts, lambda: None)).replay
         recorded = sum(len(tree.history) for tree in replay.trees.values())
         console.print(f"recorded {recorded} attempts in {len(replay.trees)} trees", highlight=False)
         space = space_from(replay, parts.splits.train, parts.actions, config.attempts)

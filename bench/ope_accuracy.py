@@ -1,6 +1,6 @@
 """How near the estimators come to known values, how sure they say they are, and where they refuse.
 
-    python bench/ope_accuracy.py [--worlds 200] [--processes 2]
+    python bench/ope_accuracy.py [--worlds 200] [--processes 2] [--design main] ...
 
 Each world is drawn anew from a design of `tests/worlds/short_horizon.py`: 10 candidates, 5 objectives, at most 4
 attempts (5 where overlap is low), 10 episodes a task. The main design was tuned once so that the candidates' true
@@ -243,9 +243,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--design", action="append", choices=list(DESIGNS), help="only this one; may be repeated")
     options = parser.parse_args()
     began = time.perf_counter()
-    cells = [(design, episodes) for design, (_, sizes) in DESIGNS.items() for episodes in sizes]
+    cells = [(design, episodes) for design in options.design or DESIGNS for episodes in DESIGNS[design][1]]
     jobs = [Asked(*cell, seed) for cell in cells for seed in range(options.worlds)]
     found: defaultdict[tuple[str, int, str], list[Seen]] = defaultdict(list)
     for asked, each in watched(jobs, options.processes):

@@ -15,7 +15,9 @@ INSIDE: Final = "#1f5fbf"
 OUTSIDE: Final = "#c4661f"
 LINE: Final = "#1b7f5c"
 COLUMNS: Final = 3
-SHARED: Final = "Candidates of a run share tasks, recorded attempts\nand live seeds: n points are fewer than n experiments."
+SHARED: Final = (
+    "Candidates of a run share tasks, recorded\nattempts and live seeds: n points are\nfewer than n experiments."
+)
 
 
 def draw_calibration(path: Path, points: Sequence[Point], found: Sequence[Calibration], *, title: str) -> None:

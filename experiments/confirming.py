@@ -116,8 +116,8 @@ def _pair(objective: str, replayed: Sequence[TaskScore], live: Scores, unsupport
         live=seen.mean,
         live_lo=seen.lo,
         live_hi=seen.hi,
-        gap_lo=gap and gap.lo,
-        gap_hi=gap and gap.hi,
+        gap_lo=None if gap is None else gap.lo,
+        gap_hi=None if gap is None else gap.hi,
     )
 
 

@@ -83,7 +83,9 @@ def run(config: DashboardConfig) -> Links:
         links = _links(store, server.address)
         _print(links, "Ctrl-C ends the server")
         with suppress(KeyboardInterrupt):
-            server.process.wait()
+            # Asked again and again: a signal that another thread takes would never end one long wait.
+            while server.process.poll() is None:
+                time.sleep(0.2)
             raise StoreError(f"the MLflow server ended by itself; see {server.log}")
     return links
 

@@ -15,8 +15,8 @@ from experiments.job import Job
 from experiments.narrator import component_params, score_metrics
 from experiments.report import Row, as_json, best_row, compare, row_of, sentence, table_of
 from experiments.searching import RANDOM
-from experiments.stages import Recording
 from experiments.tracking import store_of
+from experiments.trees import Recording
 from optimizers.records import TaskScore
 from signatures.records import Candidate, Objective
 
@@ -109,8 +109,8 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
     draw_search(job.folder / "front.png", rows, outcome.volumes, (cost_axis(objectives), job.primary))
     job.log.emit(ArtifactWritten.of(job.folder, "front.png"))
     if outcome.confirmed:  # of the rival's candidates the chosen one; the log and the JSON have all
-        chosen = {candidate.digest for candidate in outcome.controllers.values()}
-        shown = [one for one in outcome.confirmed if one.search != RANDOM or one.digest in chosen]
+        ended = {candidate.digest for candidate in outcome.controllers.values()}
+        shown = [one for one in outcome.confirmed if one.search != RANDOM or one.digest in ended]
         job.console.print(confirmed_table(shown, objectives))
     job.console.print(table_of(rows, objectives))
     if 0 < len(next(iter(families.values()), {})) <= MOST_FAMILIES:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic import TypeAdapter
 
 from experiments.job import Job
-from experiments.stages import read_whole, write_whole
+from experiments.whole_file import read_whole, write_whole
 from optimizers.gathering import DRAWN
 from optimizers.search import Found
 from signatures.errors import EvidenceError

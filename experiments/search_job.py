@@ -23,18 +23,16 @@ from experiments.mirror import Mirror
 from experiments.searching import GEPA, RANDOM, Searched, search_gepa, search_random
 from experiments.stages import (
     Cost,
-    Recording,
     arms_of,
     cost_of,
     evaluator_of,
     projection,
-    record_trees,
-    recording_took,
     score_arm,
     score_candidates,
     space_from,
 )
 from experiments.started import started_event
+from experiments.trees import Recording, record_trees
 from experiments.wiring import Ready, Wired, definition_of_done, ready, wired
 from judges.manifest import require_unchanged
 from judges.probes import run_probes
@@ -151,8 +149,7 @@ async def _recorded(
     """The job with its recorded trees and the space that they span."""
     trees = config.train + config.val_trees
     with progress_bar(console, f"record {trees} trees", trees) as step:
-        replay, outputs = await record_trees(config, parts, step)
-    recording = await recording_took(parts, replay)
+        replay, outputs, recording = await record_trees(config, parts, step)
     stable = await rejudge(parts.setup.judge, outputs, 2)
     space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
     replaying = Replaying(replay, asking, walks=config.walks, answers=not config.live)

@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple
-
-from pydantic import Field
+from typing import NamedTuple
 
 from controllers.baselines import Arm, control_arms, seed_candidate
 from controllers.budget import Budget
 from controllers.program import NAMES, lm_component
-from controllers.progress import ended_by_infrastructure
 from experiments.gepa_config import GepaConfig
 from experiments.wiring import Wired
-from optimizers.collecting import CollectPlan, collect, tree_spec
+from optimizers.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request
 from optimizers.proposers import Proposer
 from optimizers.proposers.lm import LMProposer
 from optimizers.proposers.mined import MinedProposer
 from optimizers.records import TaskScore
 from optimizers.reflection import Reflection
-from optimizers.replay.tree import Tree, TreeReplay
+from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.setup import Grant
 from optimizers.space import Space, space_of
-from signatures.errors import StoreError, UsageError, WorkerError
-from signatures.records import Amounts, Attempt, Candidate, Record, Split, Task
-
-TREES: Final = "trees.json"
-"""Kept in the run folder: which repeat of each task's tree the run replays, and what the corpus held before."""
+from signatures.records import Amounts, Candidate, Split, Task
 
 Step = Callable[[], object]
 """Called once per finished piece of work, to move a progress bar."""
-
-
-class Note(Record):
-    """What a run keeps of its trees, so that a resumed run replays the same and says the same."""
-
-    since: int = Field(ge=0)
-    "mark of the corpus before the run recorded anything"
-    repeats: Mapping[str, int]
-    "task digest -> repeat; empty until all trees are recorded"
-
-
-class Recording(NamedTuple):
-    """Attempts in the trees of a run."""
-
-    new: int
-    recalled: int
 
 
 class Cost(NamedTuple):
@@ -115,87 +90,6 @@ def evaluator_of(
         budget=Budget(budget or Amounts()),
         replay=replay,
     )
-
-
-async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> tuple[TreeReplay, list[tuple[Task, str]]]:
-    """Record, or recall, a tree for each train task and some val tasks, and judge every attempt in them.
-
-    A tree that infrastructure spoilt is grown again; which trees a run replays is kept in its folder, so that a
-    resumed run replays the same. The replay comes with one output per task, for judging a second time. Raises
-    WorkerError where no attempt worked.
-    """
-    plan, evaluator = plan_of(config, wired.actions), evaluator_of(wired, split="search", namespace="record")
-    parts = wired.setup.parts(seed_candidate())
-    kept = wired.journal.path.with_name(TREES)
-    known = read_note(kept) or Note(since=await wired.setup.corpus.high_water(), repeats={})
-    write_whole(kept, known.model_dump_json() + "\n")
-    repeats: dict[str, int] = {}
-
-    async def one(task: Task) -> tuple[Task, Tree, str | None]:
-        spec = tree_spec(wired.setup, task, plan, repeat=known.repeats.get(task.digest, 0))
-        while task.digest not in known.repeats and await ended_by_infrastructure(spec, parts):
-            spec = spec.model_copy(update={"repeat": spec.repeat + 1})
-        repeats[task.digest] = spec.repeat
-        episode, history, outputs = await collect(spec, parts, plan)
-        verdicts = await evaluator.verdicts(task, episode, outputs)
-        step()
-        return task, Tree(history, verdicts), next(iter(outputs.values()), None)
-
-    tasks = (*wired.splits.train, *wired.splits.val[: config.val_trees])
-    grown = await wired.setup.executor.map(one, tasks)
-    trees = {task.digest: tree for task, tree, _ in grown}
-    if all(output is None for _, _, output in grown):
-        failures = [seen.attempt.failure for tree in trees.values() for seen in tree.history]
-        raise WorkerError(f"no attempt could be recorded; {next((f.message for f in failures if f), 'none was made')}")
-    write_whole(kept, Note(since=known.since, repeats=repeats).model_dump_json() + "\n")
-    replay = TreeReplay(trees, wired.setup.observer, wired.setup.objectives, wired.setup.grant)
-    return replay, [(task, output) for task, _, output in grown if output is not None]
-
-
-async def recording_took(wired: Wired, replay: TreeReplay) -> Recording:
-    """How many attempts of the trees this run made, and how many the corpus held when it began."""
-    note = read_note(wired.journal.path.with_name(TREES))
-    if note is None:
-        raise UsageError("no tree was recorded by this run")
-    of_trees = {seen.attempt.episode_id for tree in replay.trees.values() for seen in tree.history}
-    before = 0
-    for id in of_trees:
-        async for _ in wired.setup.corpus.scan(Attempt, {"episode_id": id}, until=note.since):
-            before += 1
-    total = sum(len(tree.history) for tree in replay.trees.values())
-    return Recording(new=total - before, recalled=before)
-
-
-def read_note(path: Path) -> Note | None:
-    """What the run noted of its trees; None where it has not recorded yet. Raises StoreError."""
-    text = read_whole(path)
-    try:
-        return None if text is None else Note.model_validate_json(text)
-    except ValueError as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-
-
-def read_whole(path: Path) -> str | None:
-    """What `write_whole` wrote; None where there is no such file. Raises StoreError."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all. Raises StoreError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error}") from error
 
 
 def space_from(replay: TreeReplay, tasks: Sequence[Task], actions: Sequence[str], attempts: int) -> Space:

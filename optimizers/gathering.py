@@ -84,15 +84,17 @@ async def recorded_tree(
     return tuple([await seen_of(corpus, attempt) for attempt in found.tree])
 
 
-async def gather(corpus: Corpus, task_digest: str, accepts: Accepts, *, depth: int | None = None) -> Gathered:
-    """The collected episodes of a task that count.
+async def gather(
+    corpus: Corpus, task_digest: str, accepts: Accepts, *, depth: int | None = None, until: int | None = None
+) -> Gathered:
+    """The collected episodes of a task that count, up to the mark `until` of the corpus, None for all.
 
     Trees less deep than `depth` are left out where deeper ones are: their leaves would take support from longer
     candidates. Of trees of several shapes, a root with the number and repeat of another's was given the same seed:
     it is the same attempt again, and is left out with all below it. Episodes that infrastructure ended are left out,
     since they are collected again.
     """
-    parts = await _parts(corpus, task_digest)
+    parts = await _parts(corpus, task_digest, until)
     trees = [part for part in parts if part.roots and part.episode.failure is None and accepts(part, 1)]
     deepest = max((part.depth for part in trees), default=0)
     deep = deepest if depth is None else min(depth, deepest)
@@ -112,13 +114,13 @@ async def gather(corpus: Corpus, task_digest: str, accepts: Accepts, *, depth: i
     return found
 
 
-async def _parts(corpus: Corpus, task_digest: str) -> list[Part]:
+async def _parts(corpus: Corpus, task_digest: str, until: int | None) -> list[Part]:
     """The collected episodes of the search split in order of arrival."""
     attempts: defaultdict[str, list[Attempt]] = defaultdict(list)
-    async for attempt in corpus.scan(Attempt, {"task_digest": task_digest}):
+    async for attempt in corpus.scan(Attempt, {"task_digest": task_digest}, until=until):
         attempts[attempt.episode_id].append(attempt)
     found: list[Part] = []
-    async for episode in corpus.scan(Episode, {"task_digest": task_digest}):
+    async for episode in corpus.scan(Episode, {"task_digest": task_digest}, until=until):
         tree, bought = _TREE.fullmatch(episode.condition), _TOP_UP.fullmatch(episode.condition)
         mine = tuple(sorted(attempts[episode.id], key=lambda attempt: attempt.index))
         if episode.split != "search" or not mine:

@@ -14,7 +14,7 @@ from optimizers.replay.estimates import MAX_UNSUPPORTED
 from optimizers.replay.tree import Replayed, TreeReplay
 from optimizers.replay.walk import walked
 from signatures.errors import InfraError, Outage, StoreError
-from signatures.records import Amounts, Cost, Failure, PolicyName, Task
+from signatures.records import Cost, Failure, PolicyName, Task
 
 if TYPE_CHECKING:
     from optimizers.replay.asking import Asking

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from experiments.collect_parts import Opened, Prepared, opened, prepare, survey
 from experiments.collect_works import Todo, bought_of, judge_recorded, todo_of, work_of
 from experiments.places import claim
-from experiments.stages import record_trees
+from experiments.trees import record_trees
 from experiments.wiring import ready, wired
 from optimizers.collecting import Purchase
 from optimizers.gathering import Gathered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -11,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,15 +35,19 @@ class Dashboard(NamedTuple):
         return self.lines[0].split()[1].partition("/#/")[0]
 
 
-def started(root: Path, port: int, **env: str) -> subprocess.Popen[str]:
-    """The command in a child process."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments.dashboard_run", "--root", str(root), "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **env},
-    )
+@contextmanager
+def started(root: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """The command in a child process, which does not outlive a test that fails."""
+    command = [sys.executable, "-m", "experiments.dashboard_run", "--root", str(root), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
+                process.kill()
 
 
 def group_of(root: Path) -> set[int]:
@@ -77,7 +81,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, story
         yield Dashboard(process, [process.stdout.readline().rstrip() for _ in range(3)], root)
         assert len(group_of(root)) >= 1
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert group_of(root) == set()
 
 

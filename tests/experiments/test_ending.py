@@ -20,7 +20,8 @@ from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdate
 from experiments.job import Job
 from experiments.places import claim
 from experiments.searching import RANDOM
-from experiments.stages import Recording, record_trees, space_from
+from experiments.stages import space_from
+from experiments.trees import Recording, record_trees
 from experiments.wiring import ready, wired
 from optimizers.records import TaskScore
 from optimizers.replaying import Replaying
@@ -88,7 +89,7 @@ def job_at(root: Path, out: io.StringIO) -> Iterator[Job]:
     folder = claim(given.config, given.manifest)
     console = Console(file=out, width=200, markup=False, soft_wrap=True)
     with wired(given, folder) as parts, EventLog(folder) as log:
-        replay, _ = asyncio.run(record_trees(given.config, parts, lambda: None))
+        replay = asyncio.run(record_trees(given.config, parts, lambda: None)).replay
         space = space_from(replay, parts.splits.train, parts.actions, 2)
         yield Job(given.config, folder, parts, log, console, Replaying(replay), space)
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from experiments.events import EventLog
 from experiments.job import Job, progress_bar
 from experiments.places import claim
-from experiments.stages import record_trees, space_from
+from experiments.stages import space_from
+from experiments.trees import record_trees
 from experiments.wiring import ready, wired
 from optimizers.replaying import Replaying
 from tests.worlds.small import small
@@ -22,7 +23,7 @@ async def test_a_job_names_its_primary_objective_and_prints_lines_as_they_are(tm
     out = io.StringIO()
     console = Console(file=out, width=200, markup=False)
     with wired(given, folder) as parts, EventLog(folder) as log:
-        replay, _ = await record_trees(given.config, parts, lambda: None)
+        replay = (await record_trees(given.config, parts, lambda: None)).replay
         space = space_from(replay, parts.splits.train, parts.actions, 2)
         job = Job(given.config, folder, parts, log, console, Replaying(replay), space)
         assert job.primary == "correct"

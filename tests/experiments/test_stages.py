@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,31 +15,22 @@ from controllers.scripted_engine import scripted_lm
 from experiments.gepa_config import GepaConfig
 from experiments.places import claim
 from experiments.stages import (
-    TREES,
     Cost,
-    Note,
     arms_of,
     cost_of,
     evaluator_of,
-    plan_of,
     projection,
     proposer_of,
-    read_note,
-    read_whole,
-    record_trees,
-    recording_took,
     score_arm,
     score_candidates,
     space_from,
     start_of,
-    write_whole,
 )
+from experiments.trees import record_trees
 from experiments.wiring import Ready, Wired, ready, wired
 from optimizers.proposers.lm import LMProposer
 from optimizers.proposers.mined import MinedProposer
-from optimizers.replay.tree import TreeReplay
-from signatures.errors import StoreError, UsageError, WorkerError
-from signatures.records import Attempt, Episode
+from signatures.records import Episode
 from tests.worlds.planted import CountingWorker
 from tests.worlds.small import small
 
@@ -100,119 +91,9 @@ def test_the_projection_is_one_line_that_names_every_stage_and_the_model(tmp_pat
     assert "\n" not in plain + limited
 
 
-async def test_recording_stays_within_its_projection_and_happens_once(tmp_path: Path) -> None:
-    worker = counted(tmp_path)
-    steps: list[None] = []
-    with opened(tmp_path, worker) as (config, parts):
-        replay, outputs = await record_trees(config, parts, lambda: steps.append(None))
-        first = len(worker.calls)
-        assert 0 < first <= cost_of(config, parts.actions, 5).record
-        assert len(set(worker.calls)) == first
-        await record_trees(config, parts, nothing)
-        assert len(worker.calls) == first
-    recorded = {task.digest for task in (*parts.splits.train, *parts.splits.val[:2])}
-    assert set(replay.trees) == recorded == {task.digest for task, _ in outputs}
-    assert len(steps) == len(recorded)
-
-
-async def test_another_run_with_another_seed_reuses_the_trees(tmp_path: Path) -> None:
-    worker = counted(tmp_path)
-    with opened(tmp_path, worker) as (config, parts):
-        await record_trees(config, parts, nothing)
-    first = len(worker.calls)
-    with opened(tmp_path, worker, seed=7) as (config, parts):
-        await record_trees(config, parts, nothing)
-    assert len(worker.calls) == first
-
-
-async def test_trees_of_one_size_and_another_shape_do_not_meet(tmp_path: Path) -> None:
-    # 12 roots, or 2 roots with 5 children each: 12 attempts a task either way.
-    with opened(tmp_path, attempts=1, roots=12) as (config, parts):
-        assert plan_of(config, parts.actions).most_attempts == 12
-        await record_trees(config, parts, nothing)
-    with opened(tmp_path, attempts=2, roots=2) as (config, parts):
-        assert plan_of(config, parts.actions).most_attempts == 12
-        await record_trees(config, parts, nothing)
-
-
-async def test_a_worker_that_never_works_is_an_infrastructure_failure_and_no_score(tmp_path: Path) -> None:
-    worker = CountingWorker(ready(small(tmp_path)).worker, fails=lambda task, call: OSError("no machine"))
-    with opened(tmp_path, worker, train=1, minibatch=1, recorded_val=1) as (config, parts):
-        with pytest.raises(WorkerError, match=r"no attempt could be recorded; .*no machine"):
-            await record_trees(config, parts, nothing)
-        assert [a.outcome async for a in parts.setup.corpus.scan(Attempt)] == ["infra_error"] * 4
-
-
-async def test_a_spoilt_tree_is_grown_again_by_the_next_run_and_kept_by_a_resumed_one(tmp_path: Path) -> None:
-    worker = counted(tmp_path)
-    worker.fails = lambda task, call: OSError("no machine") if call == 1 else None
-    given = replace(ready(small(tmp_path)), worker=worker)
-    folder = claim(given.config, given.manifest)
-    grown: list[list[str]] = []
-    for _ in range(2):
-        with wired(given, folder) as parts:
-            replay, _ = await record_trees(given.config, parts, nothing)
-            grown.append([seen.attempt.id for tree in replay.trees.values() for seen in tree.history])
-    assert grown[0] == grown[1]
-    assert set(repeats(folder).values()) == {0}
-    calls = len(worker.calls)
-    other = claim(given.config, given.manifest)
-    with wired(given, other) as parts:
-        replay, _ = await record_trees(given.config, parts, nothing)
-    assert len(worker.calls) > calls
-    assert sorted(repeats(other).values()) == [0, 0, 0, 0, 0, 1]
-    outcomes = {seen.attempt.outcome for tree in replay.trees.values() for seen in tree.history}
-    assert outcomes == {"ok"}
-
-
-def repeats(folder: Path) -> Mapping[str, int]:
-    note = read_note(folder / TREES)
-    assert note is not None
-    return note.repeats
-
-
-async def test_what_recording_took_is_told_the_same_when_the_run_is_resumed(tmp_path: Path) -> None:
-    """New is what the corpus did not hold when the run began, however often it was stopped."""
-    worker = counted(tmp_path)
-    given = replace(ready(small(tmp_path)), worker=worker)
-    folder, told = claim(given.config, given.manifest), []
-    for _ in range(2):
-        with wired(given, folder) as parts:
-            replay, _ = await record_trees(given.config, parts, nothing)
-            told.append(await recording_took(parts, replay))
-    assert told[0] == told[1] == (len(worker.calls), 0)
-    wider = replace(ready(small(tmp_path, recorded_val=4)), worker=worker)
-    with wired(wider, claim(wider.config, wider.manifest)) as parts:
-        replay, _ = await record_trees(wider.config, parts, nothing)
-        more = await recording_took(parts, replay)
-    assert more == (len(worker.calls) - told[0].new, told[0].new) and more.new > 0
-
-
-async def test_nothing_was_recorded_before_the_trees_are(tmp_path: Path) -> None:
-    with opened(tmp_path) as (_, parts):
-        empty = TreeReplay({}, parts.setup.observer, parts.setup.objectives, parts.setup.grant)
-        with pytest.raises(UsageError, match="no tree was recorded"):
-            await recording_took(parts, empty)
-
-
-def test_a_damaged_note_of_trees_is_not_taken_for_none(tmp_path: Path) -> None:
-    assert read_note(tmp_path / TREES) is None
-    write_whole(tmp_path / TREES, '{"since":3,"repeats":{"a":1}}')
-    assert read_note(tmp_path / TREES) == Note(since=3, repeats={"a": 1})
-    for damaged in ("{", '{"a":1}'):
-        (tmp_path / TREES).write_text(damaged)
-        with pytest.raises(StoreError, match="cannot be read"):
-            read_note(tmp_path / TREES)
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(StoreError, match="cannot be read"):
-        read_whole(tmp_path / "folder")
-    with pytest.raises(StoreError, match="cannot be written"):
-        write_whole(tmp_path / "nowhere" / TREES, "{}")
-
-
 async def test_the_space_is_what_the_train_moves_span(tmp_path: Path) -> None:
     with opened(tmp_path) as (config, parts):
-        replay, _ = await record_trees(config, parts, nothing)
+        replay = (await record_trees(config, parts, nothing)).replay
         space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
     assert space.actions["steer"] == ACTIONS
     assert space.actions["topology"] == ("refine_last", "fanout_1", "fanout_2")
@@ -223,7 +104,7 @@ async def test_the_space_is_what_the_train_moves_span(tmp_path: Path) -> None:
 async def test_without_a_model_rules_are_mined_and_with_one_it_is_asked(tmp_path: Path) -> None:
     lm, _ = scripted_lm(lambda prompt: "")
     with opened(tmp_path) as (config, parts):
-        replay, _ = await record_trees(config, parts, nothing)
+        replay = (await record_trees(config, parts, nothing)).replay
         space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
         asked = replace(parts, lm=lm)
         assert isinstance(proposer_of(parts, space), MinedProposer)
