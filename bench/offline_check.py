@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from optimizers.space import Space
     from signatures.records import Candidate
 
-RANDOM: Final = 8
+RANDOM: Final = 14
 """Controllers made by random edits."""
 app = new_app()
 

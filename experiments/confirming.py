@@ -44,10 +44,13 @@ def confirmer(job: Job) -> Evaluator:
     return evaluator_of(job.wired, split="search", namespace="confirm")
 
 
-def finalists(searched: Searched, explored: Sequence[Found]) -> list[Found]:
-    """What is worth live attempts: the front, the start, and what the record could not say; each candidate once."""
+def finalists(searched: Searched, explored: Sequence[Found], *, most: int) -> list[Found]:
+    """What is worth live attempts: the front, the start, and what the record could not say; each candidate once.
+
+    Of a front of more than `most` members the best on the primary objective.
+    """
     chosen: dict[str, Found] = {}
-    for one in (*searched.front, searched.start, *explored):
+    for one in (*searched.front[:most], searched.start, *explored):
         chosen.setdefault(one.candidate.digest, one)
     return list(chosen.values())
 

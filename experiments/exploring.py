@@ -12,7 +12,7 @@ from experiments.job import Job
 from experiments.whole_file import read_whole, write_whole
 from optimizers.gathering import DRAWN
 from optimizers.search import Found
-from signatures.errors import EvidenceError
+from signatures.errors import EvidenceError, StoreError
 from signatures.records import Episode
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ async def promising(job: Job, aside: Sequence[Found]) -> list[Found]:
     if text is None:
         text = _DIGESTS.dump_json(await _ranked(job, aside)).decode()
         write_whole(kept, text + "\n")
-    chosen = _DIGESTS.validate_json(text)
+    try:
+        chosen = _DIGESTS.validate_json(text)
+    except ValueError as error:
+        raise StoreError(f"{kept}: cannot be read: {error}") from error
     by_digest = {one.candidate.digest: one for one in aside}
     return [by_digest[digest] for digest in chosen]
 

@@ -43,8 +43,8 @@ class GepaConfig(RunConfig):
     "dev tasks of the final re-estimate"
     roots: int = Field(default=2, ge=1)
     "fresh attempts per recorded tree"
-    generations: int = Field(default=6, ge=1)
-    iterations: int = Field(default=3, ge=1)
+    generations: int = Field(default=12, ge=1)
+    iterations: int = Field(default=5, ge=1)
     "proposals per generation"
     minibatch: int = Field(default=12, ge=1)
     max_attempts: int = Field(default=4000, ge=1)
@@ -52,6 +52,8 @@ class GepaConfig(RunConfig):
     max_usd: float | None = Field(default=None, ge=0)
     walks: int = Field(default=1, ge=1)
     "recorded episodes walked per task where a model decides; rules are replayed exactly"
+    confirm: int = Field(default=16, ge=1)
+    "members of a search's front that are attempted live in the end, the best on the primary objective first"
     explore: int = Field(default=2, ge=0)
     "candidates without support that are attempted live in the end, the most promising by the reward model"
     concurrency: int = Field(default=32, ge=1)
@@ -76,6 +78,11 @@ class GepaConfig(RunConfig):
     def most_found(self) -> int:
         """Candidates that a search may find, the start among them."""
         return self.generations * self.iterations + 1
+
+    @property
+    def most_confirmed(self) -> int:
+        """Candidates of one search that are attempted live in the end, what is explored left out; none if live."""
+        return 0 if self.live else min(self.most_found, self.confirm + 1)
 
     @property
     def least_attempts(self) -> int:

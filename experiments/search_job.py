@@ -175,10 +175,11 @@ async def _decided(job: Job, gepa: Searched, rival: Searched) -> Decided:
     if job.config.live:
         return Decided({one.name: one.candidate for one in gepa.front}, rival.front[0].candidate)
     evaluator = confirmer(job)
-    chosen = finalists(gepa, await promising(job, gepa.aside))
+    most = job.config.confirm
+    chosen = finalists(gepa, await promising(job, gepa.aside), most=most)
     front = await confirm(job, evaluator, GEPA, chosen)
     # As many of the rival's, so that neither search chooses its best from more live looks than the other.
-    other = await confirm(job, evaluator, RANDOM, finalists(rival, ())[: len(chosen)])
+    other = await confirm(job, evaluator, RANDOM, finalists(rival, (), most=most)[: len(chosen)])
     attempts = sum(one.attempts for one in front.confirmed)
     return Decided(front.members, next(iter(other.members.values())), (*front.confirmed, *other.confirmed), attempts)
 

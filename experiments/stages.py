@@ -50,15 +50,16 @@ def plan_of(config: GepaConfig, actions: Sequence[str]) -> CollectPlan:
 
 def cost_of(config: GepaConfig, actions: Sequence[str], arms: int) -> Cost:
     """The projection that a run starts with: upper bounds, since solved tasks stop early."""
-    most = config.most_found
-    confirmed = 0 if config.live else 2 * most + config.explore
+    explored = 0 if config.live else config.explore
+    members = (config.most_confirmed or config.most_found) + explored
+    confirmed = 2 * config.most_confirmed + explored
     return Cost(
         record=(config.train + config.val_trees) * plan_of(config, actions).most_attempts,
         arms=arms * (config.val + config.dev) * config.attempts,
         search=config.max_attempts,
         random=config.max_attempts,
         confirm=confirmed * config.val * config.attempts,
-        dev=(most + config.explore * (not config.live) + 1) * config.dev * config.attempts,
+        dev=(members + 1) * config.dev * config.attempts,
     )
 
 

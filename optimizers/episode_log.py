@@ -92,6 +92,7 @@ class EpisodeLog:
     def take(self, rows: npt.ArrayLike) -> EpisodeLog:
         """The log with these episodes, in this order (indices or a mask); states and options stay as they are."""
         chosen = np.asarray(rows)
+        chosen = chosen if chosen.size else chosen.astype(np.intp)
         return replace(
             self,
             task_N=self.task_N[chosen],

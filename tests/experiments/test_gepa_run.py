@@ -175,7 +175,7 @@ def test_piped_output_is_plain(told: Finished) -> None:
 def test_with_json_stdout_is_the_table_and_nothing_else(told: Finished, whole: Finished) -> None:
     assert whole.ended.code == 0, whole.ended.err
     result = json.loads(whole.ended.out)
-    assert set(result) == {"rows", "comparisons", "sentence", "paths", "families"}
+    assert set(result) == {"rows", "comparisons", "sentence", "paths", "families", "confirmed", "attempts"}
     assert result["sentence"] in whole.ended.err
     assert result["sentence"] in told.ended.out  # the same search, told
     assert "record 6 trees: done" in whole.ended.err
@@ -189,9 +189,9 @@ def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(
     assert ended.code == 0, ended.err
     assert list(tmp_path.iterdir()) == []
     if "--json" in options:
-        assert json.loads(ended.out)["total"] == 364
+        assert json.loads(ended.out)["total"] == 484
     else:
-        assert ended.out.startswith(f"at most {384 if options else 364} attempts")  # a model has an arm of its own
+        assert ended.out.startswith(f"at most {504 if options else 484} attempts")  # a model has an arm of its own
         assert ("decisions by openai/gpt-4o" in ended.out) == bool(options)
 
 
@@ -412,13 +412,13 @@ def test_a_worker_that_always_fails_stops_the_run_before_it_spends(
     assert ended.err.count("error:") == 1
     with closing(sqlite3.connect(tmp_path / "runs" / "corpus-planted.db")) as db:
         ((spent,),) = db.execute("SELECT count(*) FROM attempts WHERE outcome != 'infra_error'").fetchall()
-    assert spent < 0.05 * 364
+    assert spent < 0.05 * 484
     fails.unlink()
     again = forker.run(["--json", "--resume", str(RUN)], tmp_path)
     assert again.code == 0, again.err
     # What failed is run again under another repeat, so the table may differ in its numbers and in nothing else.
     assert [(row["n"], row["missing"]) for row in Finished(again, tmp_path).rows][:6] == [(6, 0)] * 6
-    assert max(json.loads((tmp_path / RUN / "trees.json").read_text()).values()) == 1
+    assert max(json.loads((tmp_path / RUN / "trees.json").read_text())["repeats"].values()) == 1
 
 
 def test_two_runs_at_once_on_one_corpus_give_what_each_gives_alone(

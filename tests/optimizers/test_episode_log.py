@@ -40,6 +40,10 @@ def test_take_keeps_states_and_options() -> None:
     assert taken.state_L is not None and len(taken.state_L) == 2
 
 
+def test_none_may_be_taken() -> None:
+    assert small().take([]).n == 0
+
+
 def test_a_mask_is_taken_too() -> None:
     assert small().take(np.array([False, True])).option_N_K.tolist() == [[0, -1]]
 
