@@ -3,9 +3,9 @@
     python bench/offline_check.py [--tasks 96] [--seeds 4] [a.b=json ...]
 
 records a tree for each of the first tasks of the search split, values every controller by exact tree replay, then runs
-each live on the same tasks, `--seeds` times with fresh seeds. Overrides are those of `gepa_run`, such as `roots=2`.
-Prints a table of the primary objective (offline with its interval, live, covered or not, attempts saved), coverage and
-rank correlation per objective, and last one JSON line.
+each live on the same tasks, `--seeds` times with fresh seeds. Overrides are those of `gepa_run`; `roots=3` is the
+default here, so that three fresh attempts are in the record. Prints a table of the primary objective (offline with its
+interval, live, covered or not, attempts saved), coverage and rank correlation per objective, and last one JSON line.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from optimizers.space import Space
     from signatures.records import Candidate
 
-RANDOM: Final = 14
+DRAWN: Final = 60
 """Controllers made by random edits."""
+KEPT: Final = 14
+"""Of these, the first ones that do something else than every controller before them."""
 app = new_app()
 
 
@@ -76,12 +78,33 @@ def controllers(actions: Sequence[str], space: Space, seed: int) -> dict[str, Ca
     }
     rng = random.Random(seed)
     bases = list(found.values())
-    for number in range(RANDOM):
+    for number in range(DRAWN):
         candidate = rng.choice(bases)
         for _ in range(3):
             candidate = random_edit(candidate, space, rng)
         found[f"random edit {number + 1}"] = candidate
     return found
+
+
+def distinct(answers: Mapping[str, Estimate | Refusal]) -> dict[str, Estimate | Refusal]:
+    """All that were thought of, and the random edits that differ from all before them, on the record at least."""
+    kept: dict[str, Estimate | Refusal] = {}
+    edits = 0
+    for name, answer in answers.items():
+        edited = name.startswith("random edit")
+        if edited and (edits == KEPT or any(_same(answer, other) for other in kept.values())):
+            continue
+        edits += edited
+        kept[name] = answer
+    return kept
+
+
+def _same(one: Estimate | Refusal, other: Estimate | Refusal) -> bool:
+    from optimizers.replay.estimates import Estimate
+
+    if isinstance(one, Estimate) and isinstance(other, Estimate):
+        return all(abs(bound.value - other.values[name].value) < 1e-9 for name, bound in one.values.items())
+    return type(one) is type(other) and one.support == other.support
 
 
 async def measure(config: GepaConfig, folder: Path, seeds: int, console: Console) -> list[Pair]:
@@ -109,7 +132,8 @@ async def measure(config: GepaConfig, folder: Path, seeds: int, console: Console
         )
         evaluator = evaluator_of(parts, split="search", namespace="live")
         pairs = []
-        for (name, candidate), answer in zip(asked.items(), answers, strict=True):
+        for name, answer in distinct(dict(zip(asked, answers, strict=True))).items():
+            candidate = asked[name]
             scores = []
             for number in range(seeds):
                 request = Request(candidate, tasks, seed=seed_of("fresh", config.seed, number))
@@ -186,6 +210,7 @@ def check(
     with exits(), tempfile.TemporaryDirectory() as folder:
         sizes = [
             "minibatch=1",
+            "roots=3",
             f"train={tasks // 4}",
             f"val={tasks - tasks // 4}",
             f"recorded_val={tasks - tasks // 4}",

@@ -16,6 +16,7 @@ from signatures.errors import EvidenceError, StoreError
 from signatures.records import Episode
 
 if TYPE_CHECKING:
+    from optimizers.calibration import Calibration
     from optimizers.episode_log import EpisodeLog
     from optimizers.replay.views import Views
 
@@ -95,7 +96,9 @@ async def _ranked(job: Job, aside: Sequence[Found]) -> tuple[str, ...]:
         named = {one.candidate.digest: controller_of(one.candidate, job.wired.lm) for one in aside}
         target = await target_of(drawn.log, named, job.replay.asking or Asking(), views=drawn.views)
         with closing(PredictionLog(job.folder / "predictions.jsonl")) as predictions:
-            ranked = RewardModels(predictions).rank(drawn.version, drawn.log, target)
+            models = RewardModels(predictions)
+            ranked = models.rank(drawn.version, drawn.log, target)
+            job.say(_trusted(models.model_for(drawn.version, drawn.log).calibration[0]))
         first = best_first(ranked, drawn.log.objectives)[: job.config.explore]
     except EvidenceError as error:
         job.say(f"{len(aside)} candidates without support: not explored, {error}")
@@ -104,3 +107,13 @@ async def _ranked(job: Job, aside: Sequence[Found]) -> tuple[str, ...]:
     shown = ", ".join(names[one.candidate] for one in first)
     job.say(f"{len(aside)} candidates without support: the reward model would try {shown}")
     return tuple(one.candidate for one in first)
+
+
+def _trusted(found: Calibration) -> str:
+    """How far the model's word goes, in one line."""
+    rank = "none" if found.spearman is None else f"{found.spearman:.2f}"
+    return (
+        f"reward model of {found.objective}, on {found.n} rounds of {found.tasks} tasks that it had not seen: "
+        f"calibration error {found.ece:.3f}, Brier {found.brier:.3f} (a constant has {found.base_brier:.3f}), "
+        f"rank correlation {rank}"
+    )

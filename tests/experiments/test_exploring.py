@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,9 @@ def test_at_most_as_many_as_asked_for_and_their_predictions_are_kept(drawn: Path
         names = chosen(job, *ALL)
         assert len(names) == len(set(names)) == 2
         assert "the reward model would try " + ", ".join(names) in said(job)
-        log = PredictionLog(job.folder / "predictions.jsonl")
-        log.close()
-        assert (job.folder / "predictions.jsonl").stat().st_size > 0
+        assert "reward model of correct, on " in said(job)
+        with closing(PredictionLog(job.folder / "predictions.jsonl")) as predictions:
+            assert len(predictions) == 3
 
 
 def test_a_choice_once_made_is_kept_when_the_run_goes_on(drawn: Path) -> None:
