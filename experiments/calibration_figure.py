@@ -56,7 +56,7 @@ def _panel(axes: Axes, points: Sequence[Point], found: Calibration) -> None:
         axis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("predicted: replay of the record")
     axes.set_ylabel("realised: live, fresh seeds")
-    axes.set_title(f"{found.objective}\n{said(found)}", loc="left", fontsize=9)
+    axes.set_title(f"{found.objective}\n{said(found)}", loc="left", fontsize=8)
     axes.grid(alpha=0.2)
 
 
