@@ -29,8 +29,8 @@ app = new_app()
 
 async def measure(config: GepaConfig, split: Literal["search", "dev"], tasks: int, folder: Path) -> dict[str, Any]:
     """Play every arm on the first `tasks` tasks of the split, in an empty corpus."""
-    from experiments.report import compare, row_of, table_of
-    from experiments.stages import arms_of, evaluator_of, score_arm
+    from experiments.search.report import compare, row_of, table_of
+    from experiments.search.stages import arms_of, evaluator_of, score_arm
     from experiments.wiring import ready, wired
     from signatures.digest import seed_of
 

@@ -110,9 +110,9 @@ def _same(one: Estimate | Refusal, other: Estimate | Refusal) -> bool:
 async def measure(config: GepaConfig, folder: Path, seeds: int, console: Console) -> list[Pair]:
     """Record, value offline, then attempt live."""
     from controllers.program import controller_of
-    from experiments.narrator import interval_of
-    from experiments.stages import evaluator_of, space_from
-    from experiments.trees import record_trees
+    from experiments.search.narrator import interval_of
+    from experiments.search.stages import evaluator_of, space_from
+    from experiments.search.trees import record_trees
     from experiments.wiring import ready, wired
     from optimizers.evaluator import Request
     from optimizers.replay import Asked, Evidence

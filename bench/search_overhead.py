@@ -33,7 +33,7 @@ from controllers.steers import steer_table
 from judges.ledger import VerdictLedger
 from judges.records import Judgement
 from optimizers.archive import Archive
-from optimizers.collecting import CollectPlan, collect
+from optimizers.collect.collecting import CollectPlan, collect
 from optimizers.evaluator import Evaluator
 from optimizers.gepa_adapter import Adapter
 from optimizers.journal import Journal, Proposal, Proposed

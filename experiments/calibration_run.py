@@ -29,7 +29,7 @@ from signatures.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from experiments.predicted import Calibration, Point
+    from experiments.calibration.predicted import Calibration, Point
 
 app = new_app()
 PICTURE: Final = "calibration.png"
@@ -58,8 +58,8 @@ class Calibrated(NamedTuple):
 
 def run(config: CalibrationConfig) -> Calibrated:
     """Read the runs, draw and attach the pictures. Raises UsageError: no run, nothing confirmed; StoreError."""
-    from experiments.calibration_figure import draw_calibration
-    from experiments.predicted import points_of, runs_below
+    from experiments.calibration.figure import draw_calibration
+    from experiments.calibration.predicted import points_of, runs_below
 
     folders = config.runs or tuple(runs_below(config.root))
     by_run = {folder: points for folder in folders if (points := points_of(folder))}
@@ -82,7 +82,7 @@ def run(config: CalibrationConfig) -> Calibrated:
 
 
 def _calibrations(points: Sequence[Point]) -> tuple[Calibration, ...]:
-    from experiments.predicted import calibration_of
+    from experiments.calibration.predicted import calibration_of
 
     return tuple(calibration_of(name, points) for name in dict.fromkeys(point.objective for point in points))
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import exits, new_app, start
-from experiments.collect_config import CollectConfig, command_of
+from experiments.collect.config import CollectConfig, command_of
 from experiments.config import merge
 
 if TYPE_CHECKING:
-    from experiments.collect_report import Outcome
+    from experiments.collect.report import Outcome
 
 app = new_app()
 
@@ -36,8 +36,8 @@ def resolve(config: Path | None, overrides: list[str], flags: dict[str, object])
 
 def run(config: CollectConfig, *, quiet: bool = False) -> Outcome:
     """Collect, and say what the corpus supports. Raises TillerError."""
-    from experiments.collect_job import run_collect
-    from experiments.collect_parts import prepare
+    from experiments.collect.job import run_collect
+    from experiments.collect.parts import prepare
     from experiments.preflight import preflight
 
     preflight()
@@ -46,8 +46,8 @@ def run(config: CollectConfig, *, quiet: bool = False) -> Outcome:
 
 def project(config: CollectConfig, *, as_json: bool) -> None:
     """Print the most that a run of this config would cost. Raises UsageError where it cannot run."""
-    from experiments.collect_job import project as projected
-    from experiments.collect_parts import prepare
+    from experiments.collect.job import project as projected
+    from experiments.collect.parts import prepare
 
     found = asyncio.run(projected(prepare(config)))
     print(json.dumps(found) if as_json else found["said"])

@@ -17,7 +17,7 @@ from typing import IO, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError
 
 from controllers.jsonlog import JsonLog, read_jsonlog
-from experiments.confirmed import Confirmed
+from experiments.search.confirmed import Confirmed
 from signatures.digest import canonical_json, digest_bytes
 from signatures.errors import StoreError, UsageError
 from signatures.records import CheckerResult, Finite, Record, TraceEvent

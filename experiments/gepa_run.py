@@ -50,7 +50,7 @@ def run(
     """
     from experiments.places import claim
     from experiments.preflight import preflight
-    from experiments.search_job import run_search
+    from experiments.search.search_job import run_search
     from experiments.wiring import ready
 
     preflight()
@@ -68,8 +68,8 @@ def _resumed(run_folder: Path) -> GepaConfig:
 
 def project(config: GepaConfig, *, as_json: bool) -> None:
     """Print the most that a run of this config would cost. Raises UsageError where it cannot run."""
-    from experiments.search_job import project as projected
-    from experiments.stages import projection
+    from experiments.search.search_job import project as projected
+    from experiments.search.stages import projection
 
     cost = projected(config)
     print(json.dumps({**cost._asdict(), "total": cost.total}) if as_json else projection(cost, config))

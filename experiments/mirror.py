@@ -9,7 +9,6 @@ from queue import SimpleQueue
 from typing import Final
 
 from controllers.boundary import boundary
-from experiments.confirmed import Confirmed
 from experiments.events import (
     ArtifactWritten,
     CandidateScored,
@@ -20,6 +19,7 @@ from experiments.events import (
     SearchFinished,
     SearchStarted,
 )
+from experiments.search.confirmed import Confirmed
 from experiments.tracking import SearchRuns, Store, connect, store_of, warn_if_diverted
 from signatures.errors import StoreError, TillerError
 

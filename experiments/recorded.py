@@ -11,9 +11,9 @@ from controllers.corpus import SqliteCorpus
 from experiments.catalogue import load_benchmark
 from experiments.places import ledger_beside
 from judges.ledger import VerdictLedger
-from optimizers.collecting import COLLECT
+from optimizers.collect.collecting import COLLECT
+from optimizers.collect.gathering import DRAWN, recorded_tree
 from optimizers.features import Tables, episode_log, tables_of
-from optimizers.gathering import DRAWN, recorded_tree
 from optimizers.replay import Asked, Estimator, Evidence
 from optimizers.replay.asking import Asking
 from optimizers.replay.doubly_robust import DoublyRobust

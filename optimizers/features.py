@@ -15,10 +15,10 @@ import numpy.typing as npt
 from controllers import Corpus
 from controllers.corpus.columns import table_of
 from optimizers.episode_log import EpisodeLog
-from optimizers.rewards import check_names, rewards_of, unknown
-from optimizers.rounds import Record, incomplete, infrastructure, record_of, rounds_of, unrecorded
-from optimizers.states import states_of
-from optimizers.tabled import Floats, Mask, Tables, coded, column
+from optimizers.logs.rewards import check_names, rewards_of, unknown
+from optimizers.logs.rounds import Record, incomplete, infrastructure, record_of, rounds_of, unrecorded
+from optimizers.logs.states import states_of
+from optimizers.logs.tabled import Floats, Mask, Tables, coded, column
 from signatures.records import Attempt, Decision, Episode, Objective, Split
 
 __all__ = ["Logged", "Tables", "episode_log", "logged", "tables_of"]

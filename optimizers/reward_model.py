@@ -13,13 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from optimizers.calibration import Calibration, brier, expected_calibration_error, group_means, rank_correlation
 from optimizers.episode_log import EpisodeLog, Floats, Integers, Target
-from optimizers.prediction_log import Prediction, PredictionLog, Trained
-from optimizers.reward_features import Encoder, States, states_of
-from optimizers.reward_learners import Learner, Rows, learn, out_of_fold
-from optimizers.reward_question import Extra, Question
-from optimizers.reward_rows import TrainingRows, fingerprint_of, training_rows
+from optimizers.reward.calibration import Calibration, brier, expected_calibration_error, group_means, rank_correlation
+from optimizers.reward.features import Encoder, States, states_of
+from optimizers.reward.learners import Learner, Rows, learn, out_of_fold
+from optimizers.reward.prediction_log import Prediction, PredictionLog, Trained
+from optimizers.reward.question import Extra, Question
+from optimizers.reward.rows import TrainingRows, fingerprint_of, training_rows
 from signatures.errors import UsageError
 
 _BLOCK: Final = 16_384
@@ -40,7 +40,7 @@ class RewardModel:
 
     @property
     def fingerprint(self) -> str:
-        """Names the model: see `optimizers.reward_rows.fingerprint_of`."""
+        """Names the model: see `optimizers.reward.rows.fingerprint_of`."""
         return self.trained.fingerprint
 
     @property

@@ -19,8 +19,8 @@ from controllers.policies import Policy, View
 from controllers.policies.constant import ConstantPolicy
 from controllers.policies.rule import RuleList, RulePolicy, parse_rules
 from optimizers.episode_log import EpisodeLog, Floats, Option, Target
+from optimizers.logs.tabled import POLICIES, Indices, hashed
 from optimizers.replay.asking import Asking
-from optimizers.tabled import POLICIES, Indices, hashed
 from signatures.errors import UsageError
 from signatures.records import PolicyName, Task
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import pytest
 
-from experiments.confirmed import Confirmed, Pair
 from experiments.events import (
     ArtifactWritten,
     AttemptSeen,
@@ -25,6 +24,7 @@ from experiments.events import (
     SearchFinished,
     SearchStarted,
 )
+from experiments.search.confirmed import Confirmed, Pair
 from experiments.tracking import Store, connect, newest_experiment
 from signatures.digest import digest_of
 from signatures.records import CheckerResult, TraceEvent

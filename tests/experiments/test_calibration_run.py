@@ -14,7 +14,7 @@ from experiments.events import FILE, ArtifactWritten, read_events
 from experiments.mirror import replay
 from experiments.tracking import store_of
 from signatures.errors import UsageError
-from tests.experiments.test_predicted import confirmed, logged, pair
+from tests.experiments.calibration.test_predicted import confirmed, logged, pair
 
 
 def made(folder: Path, *, tracking: bool = False, shift: float = 0.0) -> Path:

@@ -23,7 +23,7 @@ from tests.worlds.forked import ROOT, Child, Ended, Forker
 from tests.worlds.small_collect import MOST, collect_arguments
 from tests.worlds.troubled import FAILS, SLEEP_S
 
-PRELOADED = ("experiments.collect_job", "litellm", "tests.worlds.troubled")
+PRELOADED = ("experiments.collect.job", "litellm", "tests.worlds.troubled")
 TROUBLED = "tests.worlds.troubled:TroubledWorker"
 CORPUS = Path("runs") / "corpus-planted.db"
 

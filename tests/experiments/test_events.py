@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from experiments.confirmed import Confirmed, Pair
 from experiments.events import (
     FILE,
     ArtifactWritten,
@@ -27,6 +26,7 @@ from experiments.events import (
     being_written,
     read_events,
 )
+from experiments.search.confirmed import Confirmed, Pair
 from signatures.errors import StoreError, UsageError
 
 TEXTS = st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4)

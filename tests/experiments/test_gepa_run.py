@@ -32,7 +32,7 @@ from tests.worlds.small import NAME, arguments
 from tests.worlds.troubled import FAILS, SLEEP_S
 
 PRELOADED = (
-    "experiments.search_job",
+    "experiments.search.search_job",
     "gepa.api",
     "litellm.litellm_core_utils.litellm_logging",
     "litellm.llms.openai.openai",

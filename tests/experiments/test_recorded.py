@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controllers.corpus import SqliteCorpus
-from experiments.collect_config import CollectConfig
+from experiments.collect.config import CollectConfig
 from experiments.collect_run import run as collect
 from experiments.places import ledger_beside
 from experiments.recorded import evidence_of, outcomes_of

@@ -9,7 +9,7 @@ import pytest
 
 from controllers.baselines import controller_components, seed_candidate
 from controllers.program import controller_of
-from experiments.collect_config import CollectConfig
+from experiments.collect.config import CollectConfig
 from experiments.collect_run import run as collect
 from experiments.replay_run import ReplayConfig, app, require_an_estimate, run
 from optimizers.replay.estimates import Estimate, Refusal

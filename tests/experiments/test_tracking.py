@@ -22,7 +22,7 @@ Read = Callable[[Store], dict[str, dict[str, object]]]
 def told(root: Path, tell, contents: Read) -> dict[str, dict[str, object]]:
     """The whole story, replayed into the default store and read back."""
     folder = tell(root / "gepa-7")
-    assert replay(read_events(folder / FILE), folder) == 29
+    assert replay(read_events(folder / FILE), folder) == 31
     return contents(store_of(root))
 
 

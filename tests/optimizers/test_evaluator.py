@@ -18,7 +18,7 @@ from controllers.program import controller_of, lm_component, rule_component
 from controllers.retry import Breaker, RetryPolicy
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
 from judges.records import Judgement
-from optimizers.collecting import CollectPlan
+from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request, Scored
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controllers.corpus import MemoryCorpus
 from controllers.moves import STOP, legal_topology
 from controllers.spec import Rollout
-from optimizers.collecting import CollectPlan, collect
+from optimizers.collect.collecting import CollectPlan, collect
 from optimizers.episode_log import EpisodeLog
 from optimizers.features import episode_log, logged, tables_of
 from optimizers.scoring import episode_values

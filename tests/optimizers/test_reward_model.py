@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimizers.calibration import rank_correlation
 from optimizers.episode_log import EpisodeLog, Option, Target
-from optimizers.prediction_log import PredictionLog
+from optimizers.reward.calibration import rank_correlation
+from optimizers.reward.prediction_log import PredictionLog
+from optimizers.reward.question import Extra
 from optimizers.reward_model import RewardModel, RewardModels, best_first, fit
-from optimizers.reward_question import Extra
 from signatures.errors import NoSupport, UsageError
 from tests.worlds.lamps import GROUPS, TEXTS, Lamps, Policy, State
 from tests.worlds.single import single

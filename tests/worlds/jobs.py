@@ -12,10 +12,10 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from experiments.events import FILE, Body, EventLog, read_events
-from experiments.job import Job
 from experiments.places import claim
-from experiments.stages import space_from
-from experiments.trees import record_trees
+from experiments.search.job import Job
+from experiments.search.stages import space_from
+from experiments.search.trees import record_trees
 from experiments.wiring import ready, wired
 from optimizers.replaying import Replaying
 from tests.worlds.small import small

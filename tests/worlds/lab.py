@@ -17,7 +17,7 @@ from controllers.steers import steer_table
 from judges import Judge
 from judges.ledger import VerdictLedger
 from optimizers.archive import Archive
-from optimizers.collecting import CollectPlan, collect
+from optimizers.collect.collecting import CollectPlan, collect
 from optimizers.evaluator import Evaluator
 from optimizers.journal import Journal
 from optimizers.records import TaskScore

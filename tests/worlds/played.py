@@ -14,7 +14,7 @@ from controllers.program import controller_of, rule_component
 from controllers.retry import Breaker
 from controllers.spec import EpisodeSpec, Parts, Rollout
 from controllers.steers import steer_table
-from optimizers.tabled import Tables
+from optimizers.logs.tabled import Tables
 from signatures.records import Amounts, Candidate, Task
 from tests.worlds.lab import NO_WAIT, STEERS
 from tests.worlds.planted import TURNS, CountingWorker, PlantedBenchmark, PlantedJudge

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from experiments.collect_config import CollectConfig
+from experiments.collect.config import CollectConfig
 
 SMALL: Final[dict[str, JsonValue]] = {
     "benchmark": "tests.worlds.planted:PlantedBenchmark",

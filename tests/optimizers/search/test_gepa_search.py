@@ -14,7 +14,7 @@ from controllers.baselines import seed_candidate
 from controllers.budget import Budget
 from controllers.corpus import MemoryCorpus
 from controllers.program import rule_component
-from optimizers.collecting import CollectPlan
+from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request
 from optimizers.gepa_adapter import Example
 from optimizers.journal import Journal, Proposal, Proposed

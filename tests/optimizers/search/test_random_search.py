@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from controllers.program import controller_of
-from optimizers.collecting import CollectPlan
+from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection

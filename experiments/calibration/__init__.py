@@ -1,0 +1,1 @@
+"""Predicted against realised: the numbers and the picture."""

@@ -1,0 +1,1 @@
+"""A collecting run: its config, its work, its table."""

@@ -1,0 +1,1 @@
+"""A search run: recording, searching, confirming, the end."""

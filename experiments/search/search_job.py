@@ -1,0 +1,212 @@
+"""One search run from its config to its table: probes, recording, control arms, searches, the dev re-estimate."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+
+from experiments.events import Event, EventLog, SearchFinished
+from experiments.gepa_config import GepaConfig
+from experiments.mirror import Mirror
+from experiments.search.confirmed import Confirmed
+from experiments.search.confirming import confirm, confirmer, finalists
+from experiments.search.ending import Account, Outcome, Scores, report, tell_baseline, tell_members
+from experiments.search.exploring import promising
+from experiments.search.finalists import traced
+from experiments.search.job import Job, progress_bar
+from experiments.search.searching import GEPA, RANDOM, Searched, search_gepa, search_random
+from experiments.search.stages import (
+    Cost,
+    arms_of,
+    cost_of,
+    evaluator_of,
+    projection,
+    score_arm,
+    score_candidates,
+    space_from,
+)
+from experiments.search.started import started_event
+from experiments.search.trees import Recording, record_trees
+from experiments.wiring import Ready, Wired, definition_of_done, ready, wired
+from judges.manifest import require_unchanged
+from judges.probes import run_probes
+from judges.stability import rejudge
+from optimizers.replaying import Replaying
+from signatures.digest import digest_of, seed_of
+from signatures.records import Candidate
+
+if TYPE_CHECKING:
+    from optimizers.replay.asking import Asking
+
+
+def project(config: GepaConfig) -> Cost:
+    """What a run of this config would cost at most. Does nothing; raises UsageError for a config that cannot run."""
+    actions = ready(config).actions
+    return cost_of(config, actions, arms=len(arms_of(config, actions)))
+
+
+async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict[str, object]:
+    """The whole run, in a folder that `claim` made. Killed and started again on it, it ends the same.
+
+    Raises TillerError.
+    """
+    config, console = given.config, console_of(quiet=quiet)
+    with (
+        _mirrored(config, folder, console) as listen,
+        EventLog(folder, listen=listen) as log,
+        wired(given, folder) as parts,
+    ):
+        parts.journal.require_same(digest_of(_identity(config), parts.manifest, given.worker.fingerprint))
+        status = "FAILED"
+        try:
+            log.emit(started_event(config, folder, parts))
+            result = await _stages(config, folder, parts, log=log, console=console)
+            status = "FINISHED"
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            status = "KILLED"
+            raise
+        finally:
+            log.emit(SearchFinished.model_validate({"status": status}))
+    console.print(f"dashboard: python -m experiments.dashboard_run --root {folder.parent}", highlight=False)
+    return result
+
+
+def console_of(*, quiet: bool) -> Console:
+    """Where a run tells its story: stdout, or stderr where stdout is for JSON. What it prints is not markup."""
+    file = sys.stderr if quiet else sys.stdout
+    return Console(file=file, markup=False, emoji=False, soft_wrap=True, width=None if file.isatty() else 200)
+
+
+@contextmanager
+def _mirrored(config: GepaConfig, folder: Path, console: Console) -> Iterator[Callable[[Event], None] | None]:
+    """What events are sent to while MLflow mirrors them, and one line on how that went. None without tracking."""
+    if not config.tracking:
+        yield None
+        return
+    mirror = Mirror(folder)
+    try:
+        yield mirror.send
+    finally:
+        console.print(mirror.close(30.0), highlight=False)
+
+
+async def _stages(
+    config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console
+) -> dict[str, object]:
+    console.print(_first_line(config, parts), highlight=False)
+    arms = arms_of(config, parts.actions)
+    console.print(projection(cost_of(config, parts.actions, len(arms)), config), highlight=False)
+    await run_probes(parts.setup.judge, parts.benchmark.probes())
+    with _asking(folder, parts) as asking:
+        job, recording = await _recorded(config, folder, parts, log=log, console=console, asking=asking)
+        on_dev = await _arms(job)
+        gepa = await search_gepa(job)
+        rival = await search_random(job, gepa)
+        found = await _decided(job, gepa, rival)
+    evaluator = evaluator_of(parts, split="dev", namespace="dev")
+    seed = seed_of("dev", config.seed)
+    with progress_bar(console, "re-estimate on dev", len(found.members) + 1) as step:
+        members = await score_candidates(evaluator, found.members, parts.splits.dev, seed=seed, step=step)
+        others = await score_candidates(evaluator, {RANDOM: found.rival}, parts.splits.dev, seed=seed, step=step)
+    require_unchanged(folder / "manifest.json", definition_of_done(parts.benchmark, parts.splits))
+    await run_probes(parts.setup.judge, parts.benchmark.probes())
+    outcome = Outcome(
+        arms=on_dev,
+        members=members,
+        rivals=others,
+        controllers={RANDOM: found.rival, **found.members},
+        volumes={GEPA: gepa.volumes, RANDOM: rival.volumes},
+        account=Account(gepa.spent.attempts or 0, found.attempts, gepa.tally.attempts, recording),
+        confirmed=found.confirmed,
+    )
+    tell_members(job, outcome)
+    for event in await traced(evaluator, found.members, parts.splits.dev, seed=seed):
+        log.emit(event)
+    return report(job, outcome)
+
+
+@contextmanager
+def _asking(folder: Path, parts: Wired) -> Iterator[Asking | None]:
+    """What replay asks the run's model, kept in the run folder; None where there are rules alone."""
+    if parts.lm is None:
+        yield None
+        return
+    from optimizers.replay.asking import Asking
+
+    with Asking(folder / "asked.jsonl", retry=parts.setup.retry, breaker=parts.setup.breaker) as asking:
+        yield asking
+
+
+async def _recorded(
+    config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console, asking: Asking | None
+) -> tuple[Job, Recording]:
+    """The job with its recorded trees and the space that they span."""
+    trees = config.train + config.val_trees
+    with progress_bar(console, f"record {trees} trees", trees) as step:
+        replay, outputs, recording = await record_trees(config, parts, step)
+    stable = await rejudge(parts.setup.judge, outputs, 2)
+    space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+    replaying = Replaying(replay, asking, walks=config.walks, answers=not config.live)
+    job = Job(config, folder, parts, log, console, replaying, space)
+    job.say(f"trees: {recording.new} attempts recorded, {recording.recalled} recalled")
+    job.say(f"judge {stable.judge}: agreement {stable.agreement} on {stable.n} outputs judged twice")
+    return job, recording
+
+
+class Decided(NamedTuple):
+    """What the searches are left with."""
+
+    members: Mapping[str, Candidate]
+    "the final front of gepa"
+    rival: Candidate
+    confirmed: tuple[Confirmed, ...] = ()
+    attempts: int = 0
+    "live attempts that confirming gepa's candidates took"
+
+
+async def _decided(job: Job, gepa: Searched, rival: Searched) -> Decided:
+    """The final front: on values that were attempted live, unless the run is live and they all were."""
+    if job.config.live:
+        return Decided({one.name: one.candidate for one in gepa.front}, rival.front[0].candidate)
+    evaluator = confirmer(job)
+    most = job.config.confirm
+    chosen = finalists(gepa, await promising(job, gepa.aside), most=most)
+    front = await confirm(job, evaluator, GEPA, chosen)
+    # As many of the rival's, so that neither search chooses its best from more live looks than the other.
+    other = await confirm(job, evaluator, RANDOM, finalists(rival, (), most=most)[: len(chosen)])
+    attempts = sum(one.attempts for one in front.confirmed)
+    return Decided(front.members, next(iter(other.members.values())), (*front.confirmed, *other.confirmed), attempts)
+
+
+async def _arms(job: Job) -> Mapping[str, Scores]:
+    """Every control arm on val and dev; one baseline event each."""
+    parts, config = job.wired, job.config
+    on_dev: dict[str, Scores] = {}
+    search = evaluator_of(parts, split="search", namespace="arms")
+    dev = evaluator_of(parts, split="dev", namespace="arms")
+    arms = arms_of(config, parts.actions)
+    with progress_bar(job.console, f"{len(arms)} control arms", len(arms)) as step:
+        for arm in arms:
+            val = await score_arm(search, arm, parts.splits.val, seed=seed_of("search", config.seed, 2))
+            on_dev[arm.name] = await score_arm(dev, arm, parts.splits.dev, seed=seed_of("dev", config.seed))
+            tell_baseline(job, arm.name, arm.candidate, {"search": val, "dev": on_dev[arm.name]})
+            step()
+    return on_dev
+
+
+def _first_line(config: GepaConfig, parts: Wired) -> str:
+    who = f"{config.benchmark}, worker {parts.setup.worker.fingerprint.name}, seed {config.seed}"
+    if parts.lm is None:
+        return f"{who}: rule policies and the mined proposer, no language model (use one with --lm MODEL)"
+    return f"{who}: policies and reflection by {parts.lm.model}"
+
+
+def _identity(config: GepaConfig) -> dict[str, object]:
+    """What makes two searches the same: not where they run, how many episodes at once, or who watches."""
+    return config.model_dump(mode="json", exclude={"root", "concurrency", "tracking", "corpus"})

@@ -1,0 +1,1 @@
+"""Recorded rounds as arrays: states, options, rewards, and what is left out."""

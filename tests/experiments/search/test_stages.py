@@ -1,0 +1,150 @@
+"""The stages of a run: what they may cost is an upper bound, and what the corpus holds is not attempted again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from controllers.baselines import seed_candidate
+from controllers.scripted_engine import scripted_lm
+from experiments.gepa_config import GepaConfig
+from experiments.places import claim
+from experiments.search.stages import (
+    Cost,
+    arms_of,
+    cost_of,
+    evaluator_of,
+    projection,
+    proposer_of,
+    score_arm,
+    score_candidates,
+    space_from,
+    start_of,
+)
+from experiments.search.trees import record_trees
+from experiments.wiring import Ready, Wired, ready, wired
+from optimizers.proposers.lm import LMProposer
+from optimizers.proposers.mined import MinedProposer
+from signatures.records import Episode
+from tests.worlds.planted import CountingWorker
+from tests.worlds.small import small
+
+ACTIONS = ("none", "fan", "pump", "valve", "core")
+
+
+@contextmanager
+def opened(
+    root: Path, worker: CountingWorker | None = None, **changed: JsonValue
+) -> Iterator[tuple[GepaConfig, Wired]]:
+    given: Ready = ready(small(root, **changed))
+    if worker is not None:
+        given = replace(given, worker=worker)
+    with wired(given, claim(given.config, given.manifest)) as parts:
+        yield given.config, parts
+
+
+def counted(root: Path) -> CountingWorker:
+    return CountingWorker(ready(small(root)).worker)
+
+
+def nothing() -> None:
+    """No progress bar."""
+
+
+def test_the_projection_adds_up_the_most_that_each_stage_may_take(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    cost = cost_of(config, ACTIONS, arms=5)
+    trees = config.train + 2
+    assert cost == Cost(
+        record=trees * 2 * (1 + 5),  # 2 roots, each with a child under each of 5 actions
+        arms=5 * (4 + 6) * 2,
+        search=60,
+        random=60,
+        confirm=(2 * 5 + 2) * 4 * 2,  # what both searches may find, and two more to explore
+        dev=(5 + 2 + 1) * 6 * 2,
+    )
+    assert cost.total == sum(cost)
+
+
+def test_a_live_run_records_the_train_tasks_alone_and_confirms_nothing(tmp_path: Path) -> None:
+    offline, live = small(tmp_path, recorded_val=None), small(tmp_path, live=True, recorded_val=3)
+    assert (offline.val_trees, live.val_trees) == (4, 0)
+    cost = cost_of(live, ACTIONS, arms=5)
+    assert (cost.record, cost.confirm) == (4 * 12, 0)
+    assert cost_of(offline, ACTIONS, arms=5).record == 8 * 12
+
+
+def test_the_projection_is_one_line_that_names_every_stage_and_the_model(tmp_path: Path) -> None:
+    cost = Cost(1, 2, 3, 4, 5, 6)
+    plain = projection(cost, small(tmp_path))
+    assert plain.startswith("at most 21 attempts: 1 recorded (reused if there), 2 in control arms, 3 in the search")
+    assert "usd" not in plain
+    limited = projection(cost, small(tmp_path, lm="a/b", max_usd=0.5))
+    assert "up to 42 decisions by a/b, at most 0.5 usd in the search" in limited
+    assert "no limit in usd" in projection(cost, small(tmp_path, lm="a/b"))
+    assert "at most 0 usd" in projection(cost, small(tmp_path, lm="a/b", max_usd=0))
+    assert "\n" not in plain + limited
+
+
+async def test_the_space_is_what_the_train_moves_span(tmp_path: Path) -> None:
+    with opened(tmp_path) as (config, parts):
+        replay = (await record_trees(config, parts, nothing)).replay
+        space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+    assert space.actions["steer"] == ACTIONS
+    assert space.actions["topology"] == ("refine_last", "fanout_1", "fanout_2")
+    assert any(name.startswith("planted.lit") for name in space.thresholds)
+    assert space_from(replay, parts.splits.train, ACTIONS, 1).actions["topology"] == ("refine_last", "fanout_1")
+
+
+async def test_without_a_model_rules_are_mined_and_with_one_it_is_asked(tmp_path: Path) -> None:
+    lm, _ = scripted_lm(lambda prompt: "")
+    with opened(tmp_path) as (config, parts):
+        replay = (await record_trees(config, parts, nothing)).replay
+        space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+        asked = replace(parts, lm=lm)
+        assert isinstance(proposer_of(parts, space), MinedProposer)
+        assert start_of(config, parts) == seed_candidate()
+        assert isinstance(proposer_of(asked, space), LMProposer)
+        resident = config.model_copy(update={"tier": "resident"})
+        for used, tier in ((config, "frontier"), (resident, "resident")):
+            components = start_of(used, asked).components
+            assert set(components) == {"stop", "topology", "steer"}
+            assert all(f'"tier":"{tier}"' in text and '"model":"scripted"' in text for text in components.values())
+
+
+@pytest.mark.parametrize(
+    ("actions", "lm", "names"),
+    [
+        (ACTIONS, None, ["random@2", "continue@2", "placebo@2", "refine@2/rule", "long@1"]),
+        (("none",), None, ["random@2", "continue@2", "refine@2/report", "long@1"]),
+        (
+            ("none", "untried"),
+            "a/b",
+            ["random@2", "continue@2", "placebo@2", "refine@2/untried", "refine@2/rule", "refine@2/text", "long@1"],
+        ),
+    ],
+)
+def test_the_arms_follow_the_table_of_actions(
+    tmp_path: Path, actions: tuple[str, ...], lm: str | None, names: list[str]
+) -> None:
+    arms = arms_of(small(tmp_path, lm=lm), actions)
+    assert [arm.name for arm in arms] == names
+    assert {arm.attempts * (arm.turns_per_attempt or 0) for arm in arms} == {2 * 3}  # equal compute
+
+
+async def test_arms_and_candidates_meet_the_same_tasks_with_the_same_seed(tmp_path: Path) -> None:
+    with opened(tmp_path) as (config, parts):
+        dev = evaluator_of(parts, split="dev", namespace="dev")
+        arm = next(arm for arm in arms_of(config, parts.actions) if arm.name == "continue@2")
+        on_dev = await score_arm(dev, arm, parts.splits.dev, seed=9)
+        both = await score_candidates(dev, {"a": seed_candidate()}, parts.splits.dev, seed=9, step=nothing)
+        digests = [task.digest for task in parts.splits.dev]
+        assert [score.task_digest for score in on_dev] == [score.task_digest for score in both["a"]] == digests
+        splits = {episode.split async for episode in parts.setup.corpus.scan(Episode)}
+    assert splits == {"dev"}
+    assert {score.source for score in (*on_dev, *both["a"])} == {"live"}
