@@ -71,11 +71,13 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
         _parallel("on-dev", [*dev, cost_metric]),
         _scatter("on-search", cost_metric, f"search/{first}"),
         _bar("on-search", f"search/{first}"),
+        *(_scatter("confirmed", f"offline/{name}", f"live/{name}") for name in objectives[:2]),
     ]
     sections = [
         _section("on-dev", "Dev split: front green, control arms orange", columns=2),
         _section("on-search", "Search split: telemetry, not evidence", columns=2),
-        *_folded("batch", "cost", "dev", "search"),
+        _section("confirmed", "Confirmed: live with fresh seeds over the offline estimate", columns=2),
+        *_folded("batch", "cost", "dev", "live", "offline", "search"),
     ]
     return _state(
         where=f"tags.`tiller.run` = '{run_id}' AND tags.`tiller.role` != 'search'",
@@ -89,7 +91,7 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
 def generations_view() -> Json:
     """All searches of the experiment side by side, their metrics by generation."""
     progress = ("search/hypervolume", "search/best_correct", "search/front_size")
-    spend = ("search/attempts", "search/cost_usd", "search/unsupported")
+    spend = ("search/attempts", "search/evaluated_attempts", "search/cost_usd", "search/unsupported")
     charts = [*(_line("progress", name) for name in progress), *(_line("spend", name) for name in spend)]
     return _state(
         where="tags.`tiller.role` = 'search'",

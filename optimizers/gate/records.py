@@ -43,7 +43,7 @@ class Evidence(Record):
     e_value: NonNegative
     "one-sided, against a mean difference of at most 0"
     p: Probability
-    "one-sided, that decides: exact McNemar, or min(1, 1 / e_value)"
+    "one-sided, that decides: exact McNemar; else 1 / e_value above alpha, and below it the finest level a bet reaches"
     p_harm: Probability
     "the same for a mean difference of at least 0"
     q: Probability | None = None
@@ -51,7 +51,7 @@ class Evidence(Record):
     min_p: Probability
     "the least p that so many discordant tasks could have given"
     mde: NonNegative | None
-    "difference that n tasks of this spread show with 80 % power; None: not even the whole range"
+    "difference that n tasks of this spread show with 80 % power, by the test that decides; None: not even the range"
     power: Mapping[str, Probability]
     "power at n for a difference of `0.05`, `0.10`, and of the smallest effect of interest where one is registered"
     pairs_needed: int | None = None

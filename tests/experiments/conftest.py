@@ -89,6 +89,7 @@ def story(run_id: str, seed: int = 7, lift: float = 0.0) -> Iterator[Body]:
                 "search/front_size": generation + 1,
                 "search/best_correct": best.correct + lift,
                 "search/attempts": 1200 * generation,
+                "search/evaluated_attempts": 1500 * generation,
                 "search/cost_usd": 0.000123 * generation,
                 "search/unsupported": 0.02 / generation,
             },
@@ -146,7 +147,7 @@ def _confirmed(name: str, search: str) -> Confirmed:
         replayed=72,
         unsupported=0.01,
         attempts=201,
-        values={"correct": pair},
+        values={"correct": pair, "fast": pair},
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from experiments.events import CandidateScored, CandidateUpdated, GenerationDone, SearchStarted
+from experiments.search.confirmed import Confirmed
 from experiments.views import candidates_view, deep_link, experiment_tags, generations_view, paint, view_tag
 
 STARTED = SearchStarted(run_id="gepa-7", benchmark="telecom", engine="gepa", seed=7, objectives=("correct", "fast"))
@@ -68,7 +69,9 @@ def test_every_chart_draws_a_metric_that_the_story_has(tell, tmp_path) -> None:
 
     bodies = [event.body for event in read_events(tell(tmp_path / "gepa-7") / FILE)]
     (started,) = (body for body in bodies if isinstance(body, SearchStarted))
-    of_children = {k for b in bodies if isinstance(b, CandidateScored | CandidateUpdated) for k in b.metrics}
+    of_children = {
+        k for b in bodies if isinstance(b, CandidateScored | CandidateUpdated | Confirmed) for k in b.metrics
+    }
     of_searches = {k for b in bodies if isinstance(b, GenerationDone) for k in b.metrics}
     view = candidates_view("gepa-7", objectives=started.objectives, cost_metric=started.cost_metric)
     assert charted(view) <= of_children
