@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, Literal
 
 from signatures.errors import UsageError
@@ -46,6 +47,7 @@ def least_p(discordant: int, *, sides: Sides = 1) -> float:
     return min(1.0, sides * 0.5 ** _discordant(discordant, 0))
 
 
+@lru_cache(maxsize=4096)
 def tango_interval(wins: int, losses: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Score interval of the difference of two paired proportions, (wins - losses) / n.
 

@@ -66,60 +66,81 @@ def e_value(difference_R_T: Floats, bound: float, *, horizon: int | None = None,
 def e_and_p(
     difference_T: Floats, bound: float, *, horizon: int | None = None, alpha: float = 0.025
 ) -> tuple[float, float]:
-    """The e-value, and p, one-sided, against a mean difference of at most 0.
+    """`e_and_p_each` of one row."""
+    e_R, p_R = e_and_p_each(np.asarray(difference_T)[None], bound, horizon=horizon, alpha=alpha)
+    return float(e_R[0]), float(p_R[0])
+
+
+def e_and_p_each(
+    difference_R_T: Floats, bound: float, *, horizon: int | None = None, alpha: float = 0.025
+) -> tuple[Floats, Floats]:
+    """Each row's e-value, and p, one-sided, against a mean difference of at most 0.
 
     p above alpha is 1 / e. With a horizon the bets aim at 1 / alpha and no further, so p below alpha comes from
     bets of their own that aim at finer levels (`FINER`): the least level that is reached together with all between
     it and alpha. P(p <= a) <= a for each a, since p <= a needs the bet that aims at the level next to a to win.
     """
-    difference_T = _checked(difference_T, bound, horizon, alpha)
-    if not difference_T.size:
-        return 1.0, 1.0
+    difference_R_T = _checked(difference_R_T, bound, horizon, alpha)
+    rows, tasks = difference_R_T.shape
+    if not tasks:
+        return np.ones(rows), np.ones(rows)
     levels_L = alpha / np.array(FINER if horizon is not None else (1.0,))
-    rows_L_T = np.broadcast_to(difference_T, (len(levels_L), len(difference_T)))
-    loss_L = np.full(len(levels_L), bound)
-    wealth_L = _wealth(rows_L_T, loss_L, 1 / levels_L, bound=bound, horizon=horizon)[:, -1]
-    e = float(wealth_L[0])
-    if horizon is None or e < 1 / alpha:
-        return e, (1.0 if e <= 1 else 1 / e)
-    missed_L = wealth_L < 1 / levels_L
-    last = int(np.argmax(missed_L)) - 1 if missed_L.any() else len(levels_L) - 1
-    return e, float(levels_L[last])
+    repeated = np.repeat(difference_R_T, len(levels_L), axis=0)
+    target = np.tile(1 / levels_L, rows)
+    wealth = _wealth(repeated, np.full(len(target), bound), target, bound=bound, horizon=horizon)[:, -1]
+    wealth_R_L = wealth.reshape(rows, len(levels_L))
+    e_R = wealth_R_L[:, 0]
+    p_R = np.where(e_R <= 1, 1.0, 1 / np.maximum(e_R, 1.0))
+    if horizon is not None:
+        missed_R_L = wealth_R_L < 1 / levels_L
+        last_R = np.where(missed_R_L.any(axis=1), missed_R_L.argmax(axis=1) - 1, len(levels_L) - 1)
+        p_R = np.where(e_R < 1 / alpha, p_R, levels_L[np.maximum(last_R, 0)])
+    return e_R, p_R
 
 
 def confidence_interval(
     difference_T: Floats, bound: float, alpha: float, *, horizon: int | None = None
 ) -> tuple[float, float]:
-    """Two-sided interval of the mean at level 1 - 2 alpha: the means that neither bet, up nor down, rejects at alpha.
+    """`confidence_interval_each` of one row."""
+    lo_R, hi_R = confidence_interval_each(np.asarray(difference_T)[None], bound, alpha, horizon=horizon)
+    return float(lo_R[0]), float(hi_R[0])
+
+
+def confidence_interval_each(
+    difference_R_T: Floats, bound: float, alpha: float, *, horizon: int | None = None
+) -> tuple[Floats, Floats]:
+    """Each row's two-sided interval of the mean at level 1 - 2 alpha: the means that neither bet rejects at alpha.
 
     Valid at any n and, without a horizon, at all n at once; ends are rounded outwards to 1/2,000 of the range. No
     task: the whole range.
     """
-    difference_T = _checked(difference_T, bound, horizon, alpha)
-    if not difference_T.size:
-        return -bound, bound
-    gain_S_T = np.stack([difference_T, -difference_T])
+    difference_R_T = _checked(difference_R_T, bound, horizon, alpha)
+    rows, tasks = difference_R_T.shape
+    if not tasks:
+        return np.full(rows, -bound), np.full(rows, bound)
+    gain_S_T = np.concatenate([difference_R_T, -difference_R_T])
     mean_S = gain_S_T.mean(axis=1)
     grid_S_M = np.linspace(-bound, mean_S, POINTS + 1, axis=1)[:, 1:]
     # no difference is itself a point, so that the interval and the e-value agree on it
     grid_S_M = np.sort(np.column_stack([grid_S_M, np.where(mean_S > 0, 0.0, mean_S)]), axis=1)
-    floor_S = np.full(2, -bound)
+    floor_S = np.full(2 * rows, -bound)
     for _ in range(2):
         loss_S_M = np.maximum(bound + grid_S_M, 1e-12 * bound)
-        rows = (gain_S_T[:, None, :] - grid_S_M[:, :, None]).reshape(-1, len(difference_T))
-        target = np.full(len(rows), 1 / alpha)
-        wealth = _wealth(rows, loss_S_M.reshape(-1), target, bound=bound, horizon=horizon)[:, -1]
+        gains = (gain_S_T[:, None, :] - grid_S_M[:, :, None]).reshape(-1, tasks)
+        target = np.full(len(gains), 1 / alpha)
+        wealth = _wealth(gains, loss_S_M.reshape(-1), target, bound=bound, horizon=horizon)[:, -1]
         kept_S_M = wealth.reshape(grid_S_M.shape) * alpha < 1
         floor_S, ceiling_S = _bracket(kept_S_M, grid_S_M, floor_S)
         grid_S_M = np.linspace(floor_S, ceiling_S, POINTS + 2, axis=1)[:, 1:-1]
-    return float(floor_S[0]), -float(floor_S[1])
+    return floor_S[:rows], -floor_S[rows:]
 
 
 def _bracket(kept_S_M: npt.NDArray[np.bool_], grid_S_M: Floats, floor_S: Floats) -> tuple[Floats, Floats]:
     """The last mean rejected before the first that is kept, and that one; all rejected: the grid's last, twice."""
     padded_S_M = np.column_stack([floor_S, grid_S_M, grid_S_M[:, -1]])
     first_S = np.where(kept_S_M.any(axis=1), kept_S_M.argmax(axis=1), kept_S_M.shape[1])
-    return padded_S_M[np.arange(2), first_S], padded_S_M[np.arange(2), first_S + 1]
+    each_S = np.arange(len(grid_S_M))
+    return padded_S_M[each_S, first_S], padded_S_M[each_S, first_S + 1]
 
 
 def _checked(difference_R_T: Floats, bound: float, horizon: int | None, alpha: float) -> Floats:

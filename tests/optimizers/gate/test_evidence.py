@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from optimizers.gate.evidence import evidence_of
+from optimizers.gate.evidence import evidence_of, evidence_of_each
 from optimizers.gate.paired import Pairs, Values, pairs_of
 from optimizers.gate.records import Evidence
+from optimizers.intervals import paired_interval
 from signatures.errors import UsageError
 
 ALPHA = 0.025
@@ -166,3 +167,26 @@ def test_a_level_that_is_none_is_refused(alpha: float) -> None:
 def test_a_smallest_effect_that_is_none_is_refused(effect: float) -> None:
     with pytest.raises(UsageError, match="smallest effect"):
         evidence_of(_pass_fail(1, 1, 1), min_effect=effect)
+
+
+@pytest.mark.parametrize("optional_stopping", [False, True])
+def test_many_experiments_at_once_get_what_each_gets_alone(optional_stopping: bool) -> None:
+    rng = np.random.default_rng(3)
+    many = [_of_differences(rng.uniform(-0.4, 0.9, n).tolist()) for n in (7, 20, 0, 20, 1, 20, 7)]
+    many += [_pass_fail(*rng.integers(0, 8, 3).tolist()) for _ in range(12)]
+    together = evidence_of_each(many, min_effect=0.2, optional_stopping=optional_stopping)
+    alone = [evidence_of(one, min_effect=0.2, optional_stopping=optional_stopping) for one in many]
+    assert together == alone
+
+
+@given(differences=st.lists(st.floats(-1, 1), min_size=2, max_size=30))
+@settings(deadline=None, max_examples=20)
+def test_shared_resamples_show_the_interval_of_resamples_of_its_own(differences: list[float]) -> None:
+    pairs = _of_differences(differences)
+    evidence = evidence_of(pairs)
+    sides = (
+        dict(zip(pairs.tasks, ([value] for value in side), strict=True))
+        for side in (pairs.candidate_T.tolist(), pairs.baseline_T.tolist())
+    )
+    expected = paired_interval(*sides)
+    assert (evidence.shown_lo, evidence.shown_hi) == pytest.approx((expected.lo, expected.hi), abs=1e-9)

@@ -1,0 +1,1 @@
+"""Gate commands: what goes in from files, what comes out as JSON."""
