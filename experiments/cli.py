@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +15,6 @@ from signatures.errors import TillerError, UsageError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
-
-UNREAD: Final = 141
-"""Exit code where nobody reads on: 128 and the number of SIGPIPE."""
 
 _REFUSED: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 """click's `UsageError`, wherever this release of typer keeps it."""
@@ -41,10 +37,6 @@ def start(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         code = app(args=arguments, standalone_mode=False)
     except _REFUSED as error:
         raise SystemExit(_say(UsageError(error.format_message()))) from None
-    except BrokenPipeError:
-        # `... | head` has seen enough; what the interpreter flushes at its end must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(UNREAD) from None
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -138,20 +136,3 @@ def test_what_typer_refuses_is_one_line(
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == (1 if said else 0)
-
-
-def test_output_that_nobody_reads_on_ends_quietly() -> None:
-    code = (
-        "from experiments.cli import new_app, start\n"
-        "app = new_app()\n"
-        "@app.command()\n"
-        "def count() -> None:\n"
-        "    for number in range(100_000): print(number)\n"
-        "start(app, [])"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
-        assert process.stdout.readline() == b"0\n"
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(30) == 141
