@@ -23,7 +23,7 @@ import typer
 
 from experiments.cli import exits, new_app, start
 from experiments.config import merge
-from experiments.gate.ablation_config import QUICK, AblationConfig, search_config
+from experiments.gate.learned.ablation_config import QUICK, AblationConfig, search_config
 from signatures.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def run(
 async def _measured(config: AblationConfig, given: Ready, folder: Path, say: Callable[[str], object]) -> GateReport:
     from dataclasses import replace
 
-    from experiments.gate.ablation import FACTORS, Bench, arm_of, cells_of, effects_of, measure_cells
-    from experiments.gate.ablation_report import report_of
-    from experiments.gate.learning import recorded
+    from experiments.gate.learned.ablation import FACTORS, Bench, arm_of, cells_of, effects_of, measure_cells
+    from experiments.gate.learned.ablation_report import report_of
+    from experiments.gate.learned.learning import recorded
     from experiments.wiring import definition_of_done, wired
     from judges.manifest import require_unchanged
     from judges.probes import run_probes

@@ -28,7 +28,7 @@ from experiments.cli import exits, new_app, start
 from experiments.config import RunConfig, merge
 
 if TYPE_CHECKING:
-    from experiments.gate.gate_a import Outcome
+    from experiments.gate.arms.gate_a import Outcome
 
 app = new_app()
 
@@ -91,7 +91,7 @@ class GateAConfig(RunConfig):
 
 def run(config: GateAConfig, *, quiet: bool = False) -> Outcome:
     """The whole gate. Raises TillerError; EvidenceError where it refuses to conclude."""
-    from experiments.gate.gate_a import prepare, run_gate_a
+    from experiments.gate.arms.gate_a import prepare, run_gate_a
     from experiments.preflight import preflight
 
     preflight()
@@ -100,7 +100,7 @@ def run(config: GateAConfig, *, quiet: bool = False) -> Outcome:
 
 def project(config: GateAConfig, *, as_json: bool) -> None:
     """Print the most that a run of this config would cost. Raises UsageError where it cannot run."""
-    from experiments.gate.gate_a import prepare, projection
+    from experiments.gate.arms.gate_a import prepare, projection
 
     attempts, said = projection(prepare(config))
     print(json.dumps({"attempts": attempts}) if as_json else said)

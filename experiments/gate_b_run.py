@@ -25,7 +25,7 @@ import typer
 
 from experiments.cli import exits, new_app, start
 from experiments.config import merge
-from experiments.gate.stream_config import QUICK, GateBConfig, learner_config
+from experiments.gate.learned.stream_config import QUICK, GateBConfig, learner_config
 from signatures.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _planned(config: GateBConfig, root: Path) -> Planned:
     """Raises UsageError for a config that cannot run."""
     from dataclasses import replace
 
-    from experiments.gate.stream import slices_of
+    from experiments.gate.learned.stream import slices_of
     from experiments.wiring import Splits, definition_of_done, ready
 
     given = ready(learner_config(config, root / "corpus.db"), root=root)
@@ -90,10 +90,10 @@ async def _streamed(
 ) -> dict[str, object]:
     from dataclasses import replace
 
+    from experiments.gate.learned.slope_figure import FIGURE, draw_slope
+    from experiments.gate.learned.stream import Stream, run_stream
+    from experiments.gate.learned.stream_report import found_in, report_of
     from experiments.gate.report import publish
-    from experiments.gate.slope_figure import FIGURE, draw_slope
-    from experiments.gate.stream import Stream, run_stream
-    from experiments.gate.stream_report import found_in, report_of
     from experiments.wiring import definition_of_done, wired
     from judges.manifest import require_unchanged
     from judges.probes import run_probes

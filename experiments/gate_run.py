@@ -35,9 +35,9 @@ from experiments.cli import exits, new_app, start
 from experiments.config import merge
 
 if TYPE_CHECKING:
-    from experiments.gate.answers import Answer, DecideConfig
-    from experiments.gate.holdout_config import HoldoutConfig
-    from experiments.gate.holdout_run import Ended
+    from experiments.gate.holdout.config import HoldoutConfig
+    from experiments.gate.holdout.run import Ended
+    from experiments.gate.pairs.answers import Answer, DecideConfig
 
 app = new_app(help="Honest verdicts on paired results.")
 
@@ -49,8 +49,8 @@ def commands() -> None:
 
 def decisions(config: DecideConfig) -> list[Answer]:
     """One answer per experiment of the file, in its order; ignored columns are named on stderr. Raises UsageError."""
-    from experiments.gate.answers import answers_of
-    from experiments.gate.pairs_file import read_pairs
+    from experiments.gate.pairs.answers import answers_of
+    from experiments.gate.pairs.pairs_file import read_pairs
 
     file = read_pairs(config.pairs, config.ranges)
     if file.ignored:
@@ -80,7 +80,7 @@ def decide_command(
 ) -> None:
     """Decide on paired results: one JSON line per experiment."""
     with exits():
-        from experiments.gate.answers import DecideConfig
+        from experiments.gate.pairs.answers import DecideConfig
 
         given = {
             "pairs": str(pairs),
@@ -98,7 +98,7 @@ def decide_command(
 
 def registered(config: HoldoutConfig) -> Path:
     """Register a gate on the holdout and say what it will take; the registration's path. Raises TillerError."""
-    from experiments.gate.register import plan_lines, register_gate
+    from experiments.gate.holdout.register import plan_lines, register_gate
     from experiments.preflight import preflight
 
     preflight()
@@ -110,8 +110,8 @@ def registered(config: HoldoutConfig) -> Path:
 
 def run(registration: Path, *, quiet: bool = False) -> Ended:
     """Read the registered slice, decide, and say so. Raises TillerError."""
-    from experiments.gate.holdout_report import lines_of
-    from experiments.gate.holdout_run import run_gate
+    from experiments.gate.holdout.report import lines_of
+    from experiments.gate.holdout.run import run_gate
     from experiments.preflight import preflight
 
     preflight()
@@ -134,7 +134,7 @@ def register_command(
 ) -> None:
     """Write down what will be decided on the holdout, before any of its tasks is run."""
     with exits():
-        from experiments.gate.holdout_config import HoldoutConfig
+        from experiments.gate.holdout.config import HoldoutConfig
 
         given = {"candidate": candidate, "baseline": baseline, "benchmark": benchmark}
         flags = [f"{k}={json.dumps(v)}" for k, v in given.items() if v is not None]

@@ -29,7 +29,7 @@ from experiments.cli import exits, new_app, start
 from experiments.config import RunConfig, merge
 
 if TYPE_CHECKING:
-    from experiments.gate.ladder import Outcome
+    from experiments.gate.arms.ladder import Outcome
 
 app = new_app()
 
@@ -76,7 +76,7 @@ class RungConfig(RunConfig):
 
 def run(config: RungConfig, *, quiet: bool = False) -> Outcome:
     """The whole walk. Raises TillerError; EvidenceError where infrastructure spoilt the comparison."""
-    from experiments.gate.ladder import prepare, run_ladder
+    from experiments.gate.arms.ladder import prepare, run_ladder
     from experiments.preflight import preflight
 
     preflight()
@@ -85,7 +85,7 @@ def run(config: RungConfig, *, quiet: bool = False) -> Outcome:
 
 def project(config: RungConfig, *, as_json: bool) -> None:
     """Print the most that a run of this config would cost. Raises UsageError where it cannot run."""
-    from experiments.gate.ladder import prepare, projection
+    from experiments.gate.arms.ladder import prepare, projection
 
     attempts, said = projection(prepare(config))
     print(json.dumps({"attempts": attempts}) if as_json else said)

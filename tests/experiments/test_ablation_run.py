@@ -9,7 +9,7 @@ import pytest
 
 from experiments.ablation_run import app, resolve, run
 from experiments.cli import start
-from experiments.gate.ablation_config import AblationConfig
+from experiments.gate.learned.ablation_config import AblationConfig
 from experiments.gate.report import JSON_FILE, MARKDOWN_FILE
 
 NAME = "tests.worlds.planted.PlantedBenchmark-ablation-s0-1"

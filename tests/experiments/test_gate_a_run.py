@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.config import merge
-from experiments.gate.gate_a import prepare
+from experiments.gate.arms.gate_a import prepare
 from experiments.gate_a_run import QUICK, GateAConfig, run
 from tests.worlds.forked import Forker
 
@@ -29,7 +29,7 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    preloaded = ("experiments.gate.gate_a", "litellm", "tests.worlds.layered")
+    preloaded = ("experiments.gate.arms.gate_a", "litellm", "tests.worlds.layered")
     with Forker("experiments.gate_a_run", preloaded, tmp_path_factory.mktemp("output")) as forker:
         yield forker
 
@@ -83,8 +83,8 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     whole = run(config.model_copy(update={"root": str(tmp_path / "whole")}), quiet=True)
 
     async def killed() -> None:
-        from experiments.gate.contrasts import measure
-        from experiments.gate.workbench import opened
+        from experiments.gate.arms.contrasts import measure
+        from experiments.gate.arms.workbench import opened
 
         plan = prepare(config)
         plan.folder.mkdir(parents=True)

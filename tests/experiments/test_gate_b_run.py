@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import start
+from experiments.gate.learned.slope_figure import FIGURE
 from experiments.gate.report import JSON_FILE, MARKDOWN_FILE
-from experiments.gate.slope_figure import FIGURE
 from experiments.gate_b_run import app, resolve, run
 from signatures.errors import StoreError
 from tests.worlds.streams import SMALL, small_stream

@@ -17,7 +17,7 @@ SMALL = ("benchmark=tests.worlds.layered:LayeredBenchmark", "turns=3", "tasks=4"
 
 @pytest.fixture(scope="module")
 def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    preloaded = ("experiments.gate.ladder", "litellm", "tests.worlds.layered")
+    preloaded = ("experiments.gate.arms.ladder", "litellm", "tests.worlds.layered")
     with Forker("experiments.rung_run", preloaded, tmp_path_factory.mktemp("output")) as forker:
         yield forker
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from controllers import Worker
 from controllers.program import controller_of
-from experiments.gate.holdout_config import HoldoutConfig
+from experiments.gate.holdout.config import HoldoutConfig
 from judges import Judge
 from judges.records import Judgement
 from signatures.digest import digest_of

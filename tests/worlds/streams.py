@@ -11,8 +11,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from controllers import Worker
-from experiments.gate.stream import Stream, slices_of
-from experiments.gate.stream_config import GateBConfig, learner_config
+from experiments.gate.learned.stream import Stream, slices_of
+from experiments.gate.learned.stream_config import GateBConfig, learner_config
 from experiments.wiring import Splits, definition_of_done, ready, wired
 
 SMALL: Final[dict[str, JsonValue]] = {

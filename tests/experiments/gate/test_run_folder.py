@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.gate.learned.stream_config import GateBConfig
 from experiments.gate.run_folder import claim_folder, config_in
-from experiments.gate.stream_config import GateBConfig
 from signatures.errors import UsageError
 
 

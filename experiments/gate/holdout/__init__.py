@@ -1,0 +1,1 @@
+"""A gate on the holdout: registered, run once, reported."""

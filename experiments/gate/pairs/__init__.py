@@ -1,0 +1,1 @@
+"""Anyone's paired results: the file, its units, a verdict per experiment."""
