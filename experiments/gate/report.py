@@ -236,7 +236,7 @@ def _amount(value: float | None) -> str:
 
 
 def _numbers(report: GateReport) -> str:
-    gap = "no gap between search and holdout: the candidate of no search was measured here"
+    gap = "no gap between search and holdout: no candidate of a search went to the holdout here"
     if report.gap is not None:
         gap = f"search value less {report.split} value: {points(report.gap)} points"
     return "\n".join([f"- {gap}", *(f"- {name}: {value:.4g}" for name, value in report.numbers.items())])

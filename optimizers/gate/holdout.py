@@ -295,7 +295,8 @@ def _refuse_spent(entries: Sequence[Entry], slice: Slice, *, but: str = "") -> N
     spent = _spent(entries, but)
     ids = sorted(id for id, content in slice.tasks.items() if content in spent)
     if ids:
-        raise HoldoutSpent(f"slice {slice.name}: {len(ids)} of {len(slice.tasks)} tasks were read: {_listed(ids)}")
+        which = _listed(ids, most=5)
+        raise HoldoutSpent(f"slice {slice.name}: {len(ids)} of {len(slice.tasks)} tasks were read: {which}")
 
 
 def _refuse_twins(contents: Mapping[str, str], where: str) -> None:
@@ -316,6 +317,6 @@ def _missing(arm: str, task: str, values: Sequence[float | None], repeats: int) 
     return repeats - len(present)
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+def _listed(names: Sequence[str], *, most: int = _LISTED) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -21,6 +21,8 @@ Panel = Literal["budget", "noise", "difficulty", "family"]
 FIGURE: Final = "surface.png"
 MOST_FAMILIES: Final = 16
 """Rows that can be read: those with the most tasks; the JSON has them all."""
+LEAST_SHOWN: Final = 10
+"""Tasks of a group that is drawn: the interval of fewer would dwarf the others; the JSON has them all."""
 COLOURS: Final = ("#1f5fbf", "#c4661f", "#1b7f5c", "#7a3fa0", "#6e6e6e")
 TITLES: Final[Mapping[str, str]] = {
     "budget": "budget: turns per attempt, a line per attempts",
@@ -135,6 +137,7 @@ def draw_surface(path: Path, cells: Sequence[Cell], title: str) -> None:
         elif panel == "noise":
             _lines(axes, [(f"{c.turns} turns", c.noise or 0.0, c) for c in chosen], "worker noise")
         else:
+            chosen = [cell for cell in chosen if cell.n >= LEAST_SHOWN]
             largest = sorted(chosen, key=lambda cell: -cell.n)[:MOST_FAMILIES]
             _rows(axes, [cell for cell in chosen if cell in largest])
         shown = (
