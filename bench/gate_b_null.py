@@ -5,9 +5,11 @@
 A simulated world, numpy alone: each run plays a slice of fresh tasks with a learner and a frozen controller. Values are
 on [0, 1], on five objectives. The verdict is the gate's own, Benjamini-Hochberg over the objectives included. Nulls:
 an A/A pair of labels (normal noise; pass/fail; rare large losses; a first run without noise, as where the learner
-begins with the frozen controller and its seeds; a new controller each run, no better than the last). Planted: a rise by
-so many points each run, and a rise that levels off after so many runs. `rate`: share of worlds whose verdict is
-`slope`; the nulls must stay at or below 2.5 % plus simulation error. One row a world, then one JSON line.
+begins with the frozen controller and its seeds; a new controller each run, no better than the last). Persistent: a
+controller that stays until it is redrawn, no better on average; a test over the order of runs cannot tell it from
+learning. Planted: a rise by so many points each run, and a rise that levels off after so many runs. `rate`: share of
+worlds whose verdict is `slope`; the nulls must stay at or below 2.5 % plus simulation error. One row a world, then one
+JSON line.
 """
 
 from __future__ import annotations
@@ -56,6 +58,14 @@ def redrawn(rng: np.random.Generator, runs: int) -> Floats:
     return np.clip(normal(rng, runs) + rng.normal(0, 0.15, (runs, 1)), -1, 1)
 
 
+def kept(rng: np.random.Generator, runs: int) -> Floats:
+    """A controller that is kept from run to run and redrawn now and then, each as likely to be worse as better."""
+    redrawn_E = rng.random(runs) < 0.2
+    redrawn_E[0] = True
+    level_E = rng.normal(0, 0.15, runs)[np.cumsum(redrawn_E) - 1]
+    return np.clip(normal(rng, runs) + level_E[:, None], -1, 1)
+
+
 def rising(points: float) -> World:
     """A rise by so many points each run."""
     return lambda rng, runs: np.clip(normal(rng, runs) + points / 100 * np.arange(runs)[:, None], -1, 1)
@@ -85,6 +95,8 @@ PLANTED: dict[str, World] = {
     "+20 points in 4 runs": levelling(20, 4),
     "+20 points at once": levelling(20, 1),
 }
+PERSISTENT: dict[str, World] = {"kept, redrawn at .2": kept}
+"""Learners whose luck stays: later runs do stand higher or lower than earlier ones, and not because of learning."""
 RUNS = (6, 8, 12, 20)
 
 
@@ -108,7 +120,7 @@ def main() -> None:
     began = time.perf_counter()
     rows = []
     print(f"{'world':<22}" + "".join(f"{f'{runs} runs':>10}" for runs in RUNS) + f"   share of {worlds} with a slope")
-    for kind, table in (("null", NULLS), ("planted", PLANTED)):
+    for kind, table in (("null", NULLS), ("persistent", PERSISTENT), ("planted", PLANTED)):
         for name, world in table.items():
             rates = {}
             for runs in RUNS:

@@ -20,7 +20,7 @@ from optimizers.intervals import RESAMPLES, paired_interval
 from signatures.errors import UsageError
 
 POINTS = (0.05, 0.10)
-"""Differences whose power every report tells."""
+"""Differences whose power every report tells, as shares of the range."""
 
 
 SHARED = 500
@@ -72,7 +72,7 @@ def _tests(alike: Sequence[Pairs], alpha: float, *, exact: bool, fixed: bool) ->
     bets_R_T = np.array([_bets(one, fixed=fixed) for one in alike])
     # told beside McNemar's p, so without a horizon: one whose bets aim at alpha is 0 or 1 / alpha at the end
     e_R, p_R = e_and_p_each(bets_R_T, bound, horizon=None if exact else horizon, alpha=alpha)
-    if exact or not n:
+    if not n:
         return [_Test(one, alpha, exact=exact, fixed=fixed, e=float(e)) for one, e in zip(alike, e_R, strict=True)]
     harm_R = e_and_p_each(-bets_R_T, bound, horizon=horizon, alpha=alpha)[1]
     lo_R, hi_R = confidence_interval_each(bets_R_T, bound, alpha, horizon=horizon)
@@ -109,8 +109,9 @@ class _Test:
         pairs, sd = self.pairs, self.sd
         n, (shown_lo, shown_hi) = self.n, _shown(pairs)
         lo, hi = self.interval()
+        sure_lo, sure_hi = self.bet_interval
         p, p_harm = self.levels()
-        planned = (*POINTS, *(() if min_effect is None else (min_effect,)))
+        planned = (*(share * pairs.bound for share in POINTS), *(() if min_effect is None else (min_effect,)))
         return Evidence(
             objective=pairs.objective,
             kind="pass/fail" if self.exact else "bounded",
@@ -124,6 +125,8 @@ class _Test:
             sd=sd,
             lo=lo,
             hi=hi,
+            sure_lo=sure_lo,
+            sure_hi=sure_hi,
             shown_lo=shown_lo,
             shown_hi=shown_hi,
             e_value=self.e,

@@ -22,7 +22,7 @@ def change_of(evidence: Evidence, margin: float = 0.0, *, alpha: float = 0.025) 
         raise UsageError(f"margin {margin} of {evidence.objective}: it must be 0 or more")
     if (evidence.p if evidence.q is None else evidence.q) <= alpha:
         return "improved"
-    if evidence.p_harm <= alpha and (margin == 0 or (evidence.hi is not None and evidence.hi < -margin)):
+    if evidence.p_harm <= alpha and (margin == 0 or _below(_sure(evidence)[1], -margin)):
         return "regressed"
     if non_inferior(evidence, margin):
         return "flat"
@@ -30,5 +30,19 @@ def change_of(evidence: Evidence, margin: float = 0.0, *, alpha: float = 0.025) 
 
 
 def non_inferior(evidence: Evidence, margin: float) -> bool:
-    """Whether the interval excludes every loss larger than a margin above 0."""
-    return margin > 0 and evidence.lo is not None and evidence.lo >= -margin
+    """Whether an interval that is valid at any n excludes every loss larger than a margin above 0.
+
+    Tango's interval of pass/fail is not such a one: at a true loss of the margin it would call 5 % of them flat.
+    """
+    lo, _ = _sure(evidence)
+    return margin > 0 and lo is not None and lo >= -margin
+
+
+def _sure(evidence: Evidence) -> tuple[float | None, float | None]:
+    if evidence.kind == "pass/fail":
+        return evidence.sure_lo, evidence.sure_hi
+    return evidence.lo, evidence.hi
+
+
+def _below(end: float | None, limit: float) -> bool:
+    return end is not None and end < limit

@@ -37,6 +37,9 @@ class Evidence(Record):
     lo: Finite | None
     hi: Finite | None
     "two-sided interval of the effect at 1 - 2 alpha: betting for bounded, Tango's score interval for pass/fail"
+    sure_lo: Finite | None = None
+    sure_hi: Finite | None = None
+    "the betting interval at 1 - 2 alpha, whatever `kind`: what margins are decided on; None: as `lo` and `hi`"
     shown_lo: Finite | None
     shown_hi: Finite | None
     "bootstrap over tasks: shown, decides nothing"
@@ -53,7 +56,7 @@ class Evidence(Record):
     mde: NonNegative | None
     "difference that n tasks of this spread show with 80 % power, by the test that decides; None: not even the range"
     power: Mapping[str, Probability]
-    "power at n for a difference of `0.05`, `0.10`, and of the smallest effect of interest where one is registered"
+    "power at n by the difference in units of the value: 5 and 10 % of its range, and the registered smallest effect"
     pairs_needed: int | None = None
     "for 80 % power at the smallest effect of interest, one-sided"
 

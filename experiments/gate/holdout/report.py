@@ -76,7 +76,14 @@ def evidence_by_objective(gate: Gate, played: Sequence[Played]) -> tuple[Evidenc
     for name in names:
         pairs = pairs_of(name, *(values_of(played, arm, name) for arm in ARMS))
         least = registered.min_effect if name == registered.primary else None
-        found.append(evidence_of(pairs, alpha=registered.alpha, min_effect=least))
+        found.append(
+            evidence_of(
+                pairs,
+                alpha=registered.alpha,
+                min_effect=least,
+                optional_stopping=registered.optional_stopping,
+            )
+        )
     family = dict.fromkeys(registered.family, 1.0) | {gate.survey.contrast: found[0].p}
     return (found[0].model_copy(update={"q": q_values(family)[gate.survey.contrast]}), *found[1:])
 

@@ -22,7 +22,8 @@ KIND: Final = "gate-b"
 MARGIN: Final = 0.05
 """Loss on a further objective that still counts as not worse."""
 WORDS: Final[Mapping[str, str]] = {
-    "slope": "learning from run to run shows: the learner starts each run above where it started the last",
+    "slope": "learning shows: later runs stand higher than earlier ones, more than their order explains. This is one "
+    "learner on one stream, whose lessons persist: repeat it with other seeds",
     "no slope": "the runs could have come in any order: what was learned does not show from run to run",
     "falls": "the learner does worse from run to run",
     "underpowered": "there are too few runs to say anything",

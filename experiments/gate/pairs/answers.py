@@ -123,9 +123,13 @@ def _answer(name: str | None, one: Paired, question: Question) -> Answer:
     from optimizers.gate.decide import decide
 
     decided, primary = decide(question), question.primary
+    verdict, reasons = decided.decision, decided.reasons
+    if verdict == "promote" and one.over_tasks < 0:
+        verdict = "hold"
+        reasons = ("better by clusters and worse by tasks: a few large clusters decide which", *reasons)
     return Answer(
         experiment=name,
-        verdict=decided.decision,
+        verdict=verdict,
         n=primary.n,
         effect=primary.effect,
         lo=primary.lo,
@@ -134,7 +138,7 @@ def _answer(name: str | None, one: Paired, question: Question) -> Answer:
         p=primary.p,
         mde=primary.mde,
         power=primary.power,
-        reasons=(*decided.reasons, *([one.note] if one.note else [])),
+        reasons=(*reasons, *([one.note] if one.note else [])),
         alpha=question.alpha,
         q=primary.q,
         unit=one.unit,

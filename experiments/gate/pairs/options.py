@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 PRIMARY: Final = "primary"
 """Name of the objective in the columns `baseline` and `candidate`."""
+LEAST_WIDTH: Final = 1e-100
+MOST_WIDTH: Final = 1e100
+"""Of a range: what is narrower or wider is a slip, and its squares leave the numbers that a float holds."""
 DEFAULT_MARGIN: Final = 0.05
 """Of the range: the loss on a further objective that is tolerated where no margin is given."""
 
@@ -78,6 +81,8 @@ def _range(text: str) -> Range:
         raise UsageError(f"--range {text}: expected lo,hi, such as 0,1") from error
     if not (lo < hi and math.isfinite(hi - lo)):
         raise UsageError(f"--range {text}: lo must be below hi, and both finite")
+    if not LEAST_WIDTH <= hi - lo <= MOST_WIDTH:
+        raise UsageError(f"--range {text}: its width must lie between {LEAST_WIDTH:g} and {MOST_WIDTH:g}")
     return Range(lo, hi)
 
 

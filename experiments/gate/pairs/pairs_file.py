@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
+from unicodedata import normalize
 
 from experiments.gate.pairs.options import PRIMARY, Range, ranges_of
 from experiments.gate.pairs.sheet import Sheet, read_sheet
@@ -115,7 +116,8 @@ def _refuse_two_clusters(
 
 def _texts(sheet: Sheet, column: str) -> list[str]:
     cells = sheet.columns[column]
-    texts = ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    # one name in two spellings of unicode is one name
+    texts = ["" if cell is None or cell != cell else normalize("NFC", str(cell).strip()) for cell in cells]
     if "" in texts:
         raise UsageError(f"{sheet.place(texts.index(''))}: no value in column {column!r}")
     return texts
@@ -146,4 +148,4 @@ def _wrong(column: str, cell: object, range: Range) -> str:
         return f"no value in column {column!r}"
     if math.isnan(value):
         return f"{cell!r} in column {column!r} is no number"
-    return f"{value:g} in column {column!r} is outside the range {range.lo:g} to {range.hi:g}; see --range"
+    return f"{value:.17g} in column {column!r} is outside the range {range.lo:g} to {range.hi:g}; see --range"

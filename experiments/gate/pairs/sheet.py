@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -37,11 +38,11 @@ def read_sheet(path: Path) -> Sheet:
     fewer cells than the header.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(len(PARQUET_MAGIC))
-        if not start:
+        data = path.read_bytes()  # once: a pipe cannot be read again
+        if not data:
             raise UsageError(f"{path} is empty")
-        sheet = _parquet(path) if start == PARQUET_MAGIC or path.suffix == ".parquet" else _csv(path)
+        columnar = data.startswith(PARQUET_MAGIC) or path.suffix == ".parquet"
+        sheet = _parquet(path, data) if columnar else _csv(path, data)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not sheet.rows:
@@ -49,10 +50,9 @@ def read_sheet(path: Path) -> Sheet:
     return sheet
 
 
-def _csv(path: Path) -> Sheet:
+def _csv(path: Path, data: bytes) -> Sheet:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _rows(path, file)
+        return _rows(path, TextIOWrapper(BytesIO(data), encoding="utf-8-sig", newline=""))
     except (csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a CSV file in UTF-8: {error}") from error
 
@@ -73,12 +73,12 @@ def _rows(path: Path, file: TextIO) -> Sheet:
     return Sheet(path, dict(zip(header, columns, strict=True)), lines, "line")
 
 
-def _parquet(path: Path) -> Sheet:
+def _parquet(path: Path, data: bytes) -> Sheet:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
             table = file.read()
             _refuse_twice(path, [name.strip() for name in table.column_names])
             columns = {name.strip(): table[name].to_pylist() for name in table.column_names}

@@ -1,18 +1,16 @@
-"""What counts as one pair: a task with its repeats, or a cluster of tasks where there are enough clusters."""
+"""What counts as one pair: a task with its repeats, or a cluster of tasks where the file names clusters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from experiments.gate.pairs.pairs_file import PairsFile
 
 if TYPE_CHECKING:
     from optimizers.gate.paired import Pairs
-
-ENOUGH_CLUSTERS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -25,27 +23,25 @@ class Paired:
     tasks: int
     clusters: int | None
     "None: the file has no column `cluster`"
+    over_tasks: float = 0.0
+    "mean difference of the primary objective over tasks, where clusters are the unit"
 
     @property
     def note(self) -> str | None:
         """What a reader must know about the unit; None: tasks without clusters."""
         if self.clusters is None:
             return None
-        if self.unit == "cluster":
-            return (
-                f"the unit is the cluster: {self.clusters} clusters of {self.tasks} tasks, each the mean of its tasks"
-            )
-        few = f"{self.clusters} clusters are fewer than {ENOUGH_CLUSTERS}, so the task is the unit"
-        return f"{few}: where tasks of one cluster go together, the test is too sure"
+        unit = f"the unit is the cluster: {self.clusters} clusters of {self.tasks} tasks, each the mean of its tasks"
+        return f"{unit}; over tasks the mean difference is {self.over_tasks:+.4g}"
 
 
 def paired(file: PairsFile, tasks: Mapping[str, Sequence[int]], *, arrival: bool = False) -> Paired:
     """The pairs of one experiment, given its tasks' rows: a unit's value is the mean over its repeats, or over its
     tasks' means.
 
-    Clusters are the unit from ten on (on fewer, neither unit is safe: see the note). Units are in the order of their
-    names, so that the order of the rows changes nothing, or with `arrival` in that of the rows, which optional
-    stopping follows.
+    Where the file names clusters they are the unit, however few: a bet on their means is valid at any number of
+    them, one on tasks that go together is not. Units are in the order of their names, so that the order of the rows
+    changes nothing, or with `arrival` in that of the rows, which optional stopping follows.
     """
     from optimizers.gate.paired import pairs_of
 
@@ -53,7 +49,7 @@ def paired(file: PairsFile, tasks: Mapping[str, Sequence[int]], *, arrival: bool
     if file.clusters:
         for task, rows in tasks.items():
             members.setdefault(file.clusters[rows[0]], []).append(task)
-    clustered = len(members) >= ENOUGH_CLUSTERS
+    clustered = bool(members)
     names = members if clustered else tasks
     ordered = list(names) if arrival else sorted(names)
     pairs = []
@@ -66,7 +62,11 @@ def paired(file: PairsFile, tasks: Mapping[str, Sequence[int]], *, arrival: bool
                 side = {name: [values[row] for row in tasks[name]] for name in ordered}
             sides.append(side)
         pairs.append(pairs_of(objective, sides[0], sides[1], lo=range.lo, hi=range.hi))
-    return Paired(tuple(pairs), "cluster" if clustered else "task", len(tasks), len(members) or None)
+    if not clustered:
+        return Paired(tuple(pairs), "task", len(tasks), None)
+    before, after = file.values[next(iter(file.ranges))]
+    gaps = [_mean(after, rows) - _mean(before, rows) for rows in tasks.values()]
+    return Paired(tuple(pairs), "cluster", len(tasks), len(members), math.fsum(gaps) / len(gaps))
 
 
 def _mean(values: Sequence[float], rows: Sequence[int]) -> float:

@@ -98,3 +98,11 @@ def test_a_wider_margin_never_makes_it_worse(ends: list[float], margins: list[fl
     one = evidence(*ends, p=p, p_harm=1 - p)
     narrow, wide = (order.index(change_of(one, margin)) for margin in margins)
     assert narrow <= wide
+
+
+def test_of_pass_fail_the_betting_interval_decides_what_is_not_worse() -> None:
+    base = evidence(-0.04, 0.1)
+    tango = base.model_copy(update={"kind": "pass/fail", "sure_lo": -0.2, "sure_hi": 0.3})
+    assert change_of(base, 0.05) == "flat"
+    assert change_of(tango, 0.05) == "too few"
+    assert change_of(tango.model_copy(update={"sure_lo": -0.05}), 0.05) == "flat"

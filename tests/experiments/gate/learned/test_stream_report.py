@@ -96,7 +96,7 @@ def test_a_planted_rise_is_a_slope_and_a_level(stream: Stream) -> None:
     assert level.evidence.effect == pytest.approx(0.06 * 7.5, abs=0.03)
     assert level.evidence.n == 8 * ends_of(RUNS)
     assert back.evidence.effect == pytest.approx(0.4, abs=0.03)
-    assert sentence_of(result).startswith("slope: learning from run to run shows")
+    assert sentence_of(result).startswith("slope: learning shows: later runs stand higher")
 
 
 def test_where_nothing_is_learned_there_is_no_slope(stream: Stream) -> None:

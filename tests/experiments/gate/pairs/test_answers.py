@@ -117,7 +117,7 @@ def test_another_objective_must_not_be_lost(tmp_path: Path) -> None:
     assert "margin of 5 points: fast" in unsure.reasons[0]
 
 
-def test_clusters_are_the_unit_where_there_are_ten(tmp_path: Path) -> None:
+def test_clusters_are_the_unit_however_few(tmp_path: Path) -> None:
     header = "task,cluster,baseline,candidate"
     # one lucky cluster of many tasks decides by task, and not by cluster
     rows = [(f"t{i}", f"k{i if i < 11 else 11}", 0.2, 0.2 if i < 11 else 0.9) for i in range(60)]
@@ -126,8 +126,30 @@ def test_clusters_are_the_unit_where_there_are_ten(tmp_path: Path) -> None:
     assert found.verdict == "underpowered"
     assert "the unit is the cluster: 12 clusters of 60 tasks" in found.reasons[-1]
     by_task = only(tmp_path, header, [(task, "k", *pair) for task, _, *pair in rows])
-    assert (by_task.unit, by_task.n, by_task.clusters, by_task.verdict) == ("task", 60, 1, "promote")
-    assert "the task is the unit" in by_task.reasons[-1]
+    assert (by_task.unit, by_task.n, by_task.clusters, by_task.verdict) == ("cluster", 1, 1, "underpowered")
+
+
+def test_few_clusters_whose_tasks_go_together_promote_no_luck(tmp_path: Path) -> None:
+    draw = random.Random(5)
+    header, rows = "experiment,task,cluster,baseline,candidate", []
+    for experiment in range(300):
+        for cluster in range(9):
+            shift = draw.choice((-0.3, 0.3))  # of a cluster; its mean is 0
+            for task in range(8):
+                gap = shift + draw.uniform(-0.1, 0.1)
+                rows.append((f"e{experiment}", f"{cluster}-{task}", f"k{cluster}", 0.5, 0.5 + gap))
+    verdicts = [one.verdict for one in answered(tmp_path, header, rows)]
+    assert len(verdicts) == 300
+    assert sum(one in ("promote", "harm") for one in verdicts) <= 0.05 * 300 + 10
+
+
+def test_what_wins_many_small_clusters_and_loses_nearly_all_tasks_is_not_promoted(tmp_path: Path) -> None:
+    rows = [(f"w{i}", f"k{i}", 0.0, 1.0) for i in range(40)] + [(f"l{i}", "big", 1.0, 0.0) for i in range(200)]
+    found = only(tmp_path, "task,cluster,baseline,candidate", rows)
+    assert found.effect is not None and found.effect > 0.9
+    assert found.verdict == "hold"
+    assert "worse by tasks" in found.reasons[0]
+    assert "over tasks the mean difference is -0.6667" in found.reasons[-1]
 
 
 def test_optional_stopping_costs_power_and_is_bet_on_even_for_pass_fail(tmp_path: Path) -> None:

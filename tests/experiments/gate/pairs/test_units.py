@@ -1,4 +1,4 @@
-"""What counts as one pair: repeats never do, clusters do where there are ten."""
+"""What counts as one pair: repeats never do, clusters do wherever they are named."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_order_is_that_of_the_names_or_of_the_rows() -> None:
     assert grouped(*rows, arrival=True).pairs[0].tasks == ("c", "a", "b")
 
 
-def test_ten_clusters_are_the_units() -> None:
+def test_clusters_are_the_units() -> None:
     rows = [(f"t{i}", f"k{i % 10}", 0.0, float(i < 10)) for i in range(20)]
     found = grouped(*rows, ("t20", "k0", 0.0, 1.0), ("t20", "k0", 1.0, 1.0))
     assert (found.unit, found.tasks, found.clusters) == ("cluster", 21, 10)
@@ -59,17 +59,15 @@ def test_ten_clusters_are_the_units() -> None:
     assert found.note is not None and "10 clusters of 21 tasks" in found.note
 
 
-def test_fewer_clusters_leave_the_task_and_say_so() -> None:
-    found = grouped(*((f"t{i}", f"k{i % 9}", 0.0, 1.0) for i in range(20)))
-    assert (found.unit, found.clusters, len(found.pairs[0].tasks)) == ("task", 9, 20)
-    assert found.pairs[0].pass_fail
-    assert found.note is not None and "9 clusters are fewer than 10, so the task is the unit" in found.note
+def test_few_clusters_are_the_units_too_and_the_mean_over_tasks_is_told() -> None:
+    found = grouped(*((f"t{i}", "big" if i > 1 else f"k{i}", 0.0, float(i < 2)) for i in range(20)))
+    assert (found.unit, found.clusters, len(found.pairs[0].tasks)) == ("cluster", 3, 3)
+    assert found.over_tasks == pytest.approx(0.1)
+    assert found.note is not None and "over tasks the mean difference is +0.1" in found.note
 
 
 @given(members=st.lists(st.integers(0, 14), min_size=1, max_size=60))
 def test_every_task_is_in_one_unit_and_every_unit_weighs_the_same(members: list[int]) -> None:
     found = grouped(*((f"t{i}", f"k{k}", 0.0, k / 14) for i, k in zip(itertools.count(), members, strict=False)))
-    clustered = len(set(members)) >= 10
-    assert found.unit == ("cluster" if clustered else "task")
-    expected = set(members) if clustered else members
-    assert sorted(differences(found)) == pytest.approx(sorted(k / 14 for k in expected))
+    assert found.unit == "cluster"
+    assert sorted(differences(found)) == pytest.approx(sorted(k / 14 for k in set(members)))
