@@ -19,7 +19,7 @@ from optimizers.proposers import Proposer
 from optimizers.records import Tally, TaskScore
 from optimizers.reflection import Reflection
 from optimizers.replaying import Answer, Replaying, with_answer
-from optimizers.scoring import episode_values
+from optimizers.scoring import episode_values, unselected_values
 from optimizers.setup import Grant, Setup
 from signatures.digest import digest_of
 from signatures.errors import FirewallBreach, StoreError
@@ -226,7 +226,7 @@ class Evaluator:
     async def _judged(self, request: Request, task: Task, rollout: Rollout) -> Scored:
         episode = rollout.episode
         if rollout.output is None or episode.selected_id is None:
-            values = dict.fromkeys((o.name for o in self.setup.objectives), None)
+            values = unselected_values(rollout.history, episode.failure, self.setup.objectives)
             score = self._score(request, task, values, source="live", used=episode.spent)
             return Scored(score.model_copy(update={"failure": episode.failure, "episode_id": episode.id}), rollout)
         verdict = await self._verdict(task, episode, rollout.output)

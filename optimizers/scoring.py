@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from controllers.history import Seen
 from controllers.observe import lineage
-from signatures.records import Objective
+from signatures.records import Failure, Objective
 
 
 def episode_values(
@@ -26,6 +26,18 @@ def episode_values(
             raw = _total(objective.name, chain if objective.over == "lineage" else history)
         values[objective.name] = None if raw is None else objective.scaled(raw)
     return values
+
+
+def unselected_values(
+    history: Sequence[Seen], failure: Failure | None, objectives: Sequence[Objective]
+) -> dict[str, float | None]:
+    """The values of an episode that selected nothing.
+
+    Where nothing failed and nothing was attempted it earned nothing, whatever it says of itself: 0 on every objective,
+    also on those of cost, or doing nothing would be the fastest way. Else its values are missing.
+    """
+    value = 0.0 if not history and failure is None else None
+    return {objective.name: value for objective in objectives}
 
 
 def _total(objective: str, attempts: Sequence[Seen]) -> float | None:

@@ -20,7 +20,7 @@ from judges.records import Verdict
 from judges.scoring import judge_episode
 from optimizers.gate.holdout import OpenRead
 from optimizers.gate.spend import COMPUTE
-from optimizers.scoring import episode_values
+from optimizers.scoring import episode_values, unselected_values
 from optimizers.setup import Grant, Setup
 from signatures.errors import UsageError
 from signatures.records import Amounts, Candidate, Failure, Finite, Record, Task
@@ -102,7 +102,7 @@ async def _judged(
     job: _Job, rollout: Rollout, setup: Setup, ledger: VerdictLedger, *, breaker: Breaker, excluded: int
 ) -> Played:
     episode = rollout.episode
-    values: Mapping[str, float | None] = dict.fromkeys((one.name for one in setup.objectives), None)
+    values = unselected_values(rollout.history, episode.failure, setup.objectives)
     failure = episode.failure
     if rollout.output is not None and episode.selected_id is not None:
         verdict = await judge_episode(setup.judge, ledger, job.task, episode, rollout.output, retry=setup.retry)

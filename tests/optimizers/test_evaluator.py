@@ -587,3 +587,12 @@ class TestProposals:
 
     def test_the_grant_of_the_setup_is_used(self, lab: Lab) -> None:
         assert lab.setup().grant == GRANT
+
+
+async def test_an_episode_without_any_attempt_scores_zero_whatever_it_says(lab: Lab) -> None:
+    task = lab.benchmark.tasks("search")[0]
+    nothing = Grant(0, 3, ("none",))
+    (scored,) = await lab.evaluator().evaluate(Request(seed_candidate(), [task], seed=1, grant=nothing))
+    assert set(scored.score.values.values()) == {0.0}
+    assert scored.score.failure is None
+    assert lab.worker.calls == []

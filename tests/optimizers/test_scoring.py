@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizers.scoring import episode_values
-from signatures.records import Objective
+from optimizers.scoring import episode_values, unselected_values
+from signatures.records import Failure, Objective
 from tests.worlds.recorded import OBJECTIVES, Node, seen_of
 
 NODES = (
@@ -58,3 +58,10 @@ def test_values_are_on_the_unit_interval_whichever_end_is_best(turns: list[int],
     value = episode_values(history, "n0", None, [objective])["fast"]
     assert value is not None and 0 <= value <= 1
     assert value == pytest.approx(min(1, max(0, (sum(turns) - worst) / (best - worst))))
+
+
+def test_what_selected_nothing_earned_nothing_or_is_missing() -> None:
+    failure = Failure(error="WorkerError", message="no machine", where="worker")
+    assert set(unselected_values((), None, OBJECTIVES).values()) == {0.0}
+    assert set(unselected_values((), failure, OBJECTIVES).values()) == {None}
+    assert set(unselected_values(HISTORY, None, OBJECTIVES).values()) == {None}
