@@ -94,12 +94,10 @@ def project(config: RungConfig, *, as_json: bool) -> None:
 @app.command()
 def rungs(
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Config overrides such as tasks=120 options.noise=0.3.")
+        list[str] | None,
+        typer.Argument(help="Config overrides such as tasks=120 seed=1 benchmark=telecom worker=chat."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with config values.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the episodes.")] = None,
-    benchmark: Annotated[str | None, typer.Option(help="Benchmark id, or package.module:Class.")] = None,
-    worker: Annotated[str | None, typer.Option(help="Worker id, or package.module:Class.")] = None,
     lm: Annotated[str | None, typer.Option(help="LiteLLM model string for the rungs text and agent.")] = None,
     rung: Annotated[str | None, typer.Option(help="The costliest rung to reach.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few tasks under one seed.")] = False,
@@ -108,7 +106,7 @@ def rungs(
 ) -> None:
     """Walk the ladder of f(trace); each rung must beat random@k before a costlier one is tried."""
     with exits(lambda: f"python -m experiments.rung_run {shlex.join(sys.argv[1:])}"):
-        flags = {"seed": seed, "benchmark": benchmark, "worker": worker, "lm": lm, "rung": rung}
+        flags = {"lm": lm, "rung": rung}
         given = [f"{name}={json.dumps(value)}" for name, value in flags.items() if value is not None]
         chosen = merge(RungConfig, config, [*(QUICK if quick else ()), *(overrides or []), *given])
         if dry_run:
