@@ -11,9 +11,6 @@ on with `--resume FOLDER`.
 from __future__ import annotations
 
 import asyncio
-import json
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli import exits, new_app, start
-from experiments.config import merge
+from experiments.cli import new_app, start
 from experiments.gate.learned.ablation_config import QUICK, AblationConfig, search_config
-from signatures.errors import UsageError
+from experiments.gate.learned.command import Asked, play, resolved
 
 if TYPE_CHECKING:
     from experiments.gate.report import GateReport
@@ -35,9 +31,7 @@ app = new_app()
 
 def resolve(config: Path | None, overrides: list[str], *, quick: bool, seed: int | None = None) -> AblationConfig:
     """The config of file and overrides, over what `quick` sets. Raises UsageError in one line."""
-    flags = [f"seed={seed}"] if seed is not None else []
-    small = [f"{name}={value}" for name, value in QUICK.items()] if quick else []
-    return merge(AblationConfig, config, [*small, *overrides, *flags])
+    return resolved(AblationConfig, QUICK, Asked(config, overrides, seed, quick))
 
 
 def run(
@@ -112,27 +106,13 @@ def ablation(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say what refining and the learned controller each add."""
-    began: list[Path] = []
-
-    def again() -> str | None:
-        return f"python -m experiments.ablation_run --resume {shlex.quote(str(began[0]))}" if began else None
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr if as_json else sys.stdout)
-
-    with exits(again):
-        if resume is not None and (config or overrides or quick or seed is not None):
-            raise UsageError("--resume goes on with the run's own config; it takes no other config")
-        chosen = resolve(config, overrides or [], quick=quick, seed=seed) if resume is None else _resumed(resume)
-        result = run(chosen, resume=resume, say=say, began=began.append)
-        if as_json:
-            print(json.dumps(result, indent=1))
-
-
-def _resumed(folder: Path) -> AblationConfig:
-    from experiments.gate.run_folder import config_in
-
-    return config_in(folder, AblationConfig)
+    play(
+        "experiments.ablation_run",
+        AblationConfig,
+        QUICK,
+        run,
+        Asked(config, overrides or [], seed, quick, resume, as_json),
+    )
 
 
 def main() -> None:

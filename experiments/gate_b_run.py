@@ -13,9 +13,6 @@ the figure of score by run. Without `--quick` it plays more and larger runs. A r
 from __future__ import annotations
 
 import asyncio
-import json
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +20,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from experiments.cli import exits, new_app, start
-from experiments.config import merge
+from experiments.cli import new_app, start
+from experiments.gate.learned.command import Asked, play, resolved
 from experiments.gate.learned.stream_config import QUICK, GateBConfig, learner_config
-from signatures.errors import UsageError
 
 if TYPE_CHECKING:
     from experiments.wiring import Ready
@@ -37,9 +33,7 @@ app = new_app()
 
 def resolve(config: Path | None, overrides: list[str], *, quick: bool, seed: int | None = None) -> GateBConfig:
     """The config of file and overrides, over what `quick` sets. Raises UsageError in one line."""
-    flags = [f"seed={seed}"] if seed is not None else []
-    small = [f"{name}={value}" for name, value in QUICK.items()] if quick else []
-    return merge(GateBConfig, config, [*small, *overrides, *flags])
+    return resolved(GateBConfig, QUICK, Asked(config, overrides, seed, quick))
 
 
 def run(
@@ -136,27 +130,9 @@ def gate_b(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say whether what is learned from run to run shows."""
-    began: list[Path] = []
-
-    def again() -> str | None:
-        return f"python -m experiments.gate_b_run --resume {shlex.quote(str(began[0]))}" if began else None
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr if as_json else sys.stdout)
-
-    with exits(again):
-        if resume is not None and (config or overrides or quick or seed is not None):
-            raise UsageError("--resume goes on with the run's own config; it takes no other config")
-        chosen = resolve(config, overrides or [], quick=quick, seed=seed) if resume is None else _resumed(resume)
-        result = run(chosen, resume=resume, say=say, began=began.append)
-        if as_json:
-            print(json.dumps(result, indent=1))
-
-
-def _resumed(folder: Path) -> GateBConfig:
-    from experiments.gate.run_folder import config_in
-
-    return config_in(folder, GateBConfig)
+    play(
+        "experiments.gate_b_run", GateBConfig, QUICK, run, Asked(config, overrides or [], seed, quick, resume, as_json)
+    )
 
 
 def main() -> None:
