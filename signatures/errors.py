@@ -2,6 +2,7 @@
 
 TillerError
 +- UsageError (ValueError)        the caller's: bad config, unknown id, overlapping splits      exit 2
+|  +- ReleaseRefused              a release was edited, is unsigned, or was made for something else
 +- InfraError (RuntimeError)      it did not happen: recorded, re-tried or left out, never scored  exit 3
 |  +- ProviderError               a language-model provider failed
 |  +- WorkerError                 the worker itself failed (not its answer)
@@ -10,6 +11,7 @@ TillerError
 |  +- Outage                      too many failures in a row: the run stops
 +- EvidenceError (ArithmeticError)  we refuse to conclude                                       exit 4
 |  +- NoSupport  Underpowered  UnequalCompute  HoldoutSpent
++- ActivationGap (RuntimeError)   promoted is not shipped: production does not make the new decisions   exit 1
 +- BudgetExceeded (RuntimeError)  a reservation was larger than what is left
 +- FirewallBreach (PermissionError)  a verdict reached steering: always fatal                   exit 5
 """
@@ -27,6 +29,10 @@ class UsageError(TillerError, ValueError):
     """The caller asked for something that cannot be: the message names it and the mend."""
 
     exit_code = 2
+
+
+class ReleaseRefused(UsageError):
+    """A release that production must not load: the message names the field that does not fit."""
 
 
 class InfraError(TillerError, RuntimeError):
@@ -87,6 +93,12 @@ class UnequalCompute(EvidenceError):
 
 class HoldoutSpent(EvidenceError):
     """This slice of the holdout was read before."""
+
+
+class ActivationGap(TillerError, RuntimeError):
+    """A promotion that production does not follow: the message says what was seen and what to do next."""
+
+    exit_code = 1
 
 
 class BudgetExceeded(TillerError, RuntimeError):

@@ -59,6 +59,14 @@ def signature_of(policy: PolicyName) -> type[dspy.Signature]:
     return {"stop": Stop, "topology": Topology, "steer": Steering}[policy]
 
 
+def schema_of(signature: type[dspy.Signature]) -> dict[str, str]:
+    """Field name -> direction and type, in the order of the fields: what a message can name when one differs."""
+    return {
+        name: f"{(field.json_schema_extra or {}).get('__dspy_field_type')} {field.annotation}"
+        for name, field in signature.model_fields.items()
+    }
+
+
 def schema_digest(signature: type[dspy.Signature]) -> str:
     """Digest of name, field names, types and directions: what a saved state must match to be loaded."""
     fields = [
