@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
@@ -57,6 +58,15 @@ class Checked(NamedTuple):
     checks: tuple[CheckerResult, ...]
 
 
+class Launch(NamedTuple):
+    """An attempt that may start: its record as far as it is known, what its worker is given, and what is held."""
+
+    blank: Attempt
+    context: AttemptContext
+    start: str | None
+    held: Reservation
+
+
 async def attempt(
     progress: Progress,
     parts: Parts,
@@ -70,16 +80,34 @@ async def attempt(
 
     What it holds is settled by the caller, so that attempts launched together see one budget whatever ends first.
     """
+    ready = launch(progress, parts, parent, steer, index=index, steer_cost=steer_cost)
+    recorded = progress.recorded_attempts.get(ready.blank.id)
+    if recorded is not None:
+        return await recall(recorded, ready.held, parts)
+    outcome = await _checked(progress, parts, ready.context, ready.start)
+    if isinstance(outcome, Failure):
+        parts.breaker.failed(outcome)
+        return failed(ready, outcome)
+    parts.breaker.succeeded()
+    return landed(ready, outcome)
+
+
+def launch(
+    progress: Progress,
+    parts: Parts,
+    parent: Seen | None,
+    steer: Steer,
+    *,
+    index: int,
+    steer_cost: Cost = _NOTHING,
+) -> Launch:
+    """Name the attempt at position `index` and hold what it may spend. Raises BudgetExceeded."""
     spec = progress.spec
     parent_id = None if parent is None else parent.attempt.id
     seed = seed_of("attempt", spec.seed, spec.repeat, spec.task.digest, index)
     id = digest_of("attempt", progress.episode_id, index, parent_id, steer, seed)
     limit = progress.turns_limit()
     held = progress.budget.reserve(Amounts(attempts=1, turns=limit))
-    recorded = progress.recorded_attempts.get(id)
-    if recorded is not None:
-        return await _recall(recorded, held, parts)
-    start = None if parent_id is None else progress.states.get(parent_id)
     wall = progress.budget.left("wall_s")
     context = AttemptContext(
         attempt_id=id,
@@ -89,13 +117,8 @@ async def attempt(
         turns_limit=limit,
         wall_limit_s=None if wall is None else max(0.0, wall),
     )
-    outcome = await _checked(progress, parts, context, start)
     blank = _blank(progress, parts, context, parent, index).model_copy(update={"steer_cost": steer_cost})
-    if isinstance(outcome, Failure):
-        parts.breaker.failed(outcome)
-        return Launched(Seen(blank.model_copy(update={"outcome": "infra_error", "failure": outcome}), ()), held)
-    parts.breaker.succeeded()
-    return _filled(blank, outcome, held)
+    return Launch(blank, context, None if parent_id is None else progress.states.get(parent_id), held)
 
 
 async def _checked(progress: Progress, parts: Parts, context: AttemptContext, start: str | None) -> Checked | Failure:
@@ -110,14 +133,17 @@ async def _checked(progress: Progress, parts: Parts, context: AttemptContext, st
             return result.encodable()
 
     result = await with_retries(run, f"worker {name}", parts.retry)
-    if isinstance(result, Failure):
-        return result
+    return result if isinstance(result, Failure) else await checked(task, result, parts)
+
+
+async def checked(task: Task, result: AttemptResult, parts: Parts) -> Checked | Failure:
+    """What every checker says of a worker's result, or the first that could not be asked."""
     checks: list[CheckerResult] = []
     for checker in parts.checkers:
-        checked = await _check(checker, task, result, parts)
-        if isinstance(checked, Failure):
-            return checked
-        checks.append(checked)
+        said = await _check(checker, task, result, parts)
+        if isinstance(said, Failure):
+            return said
+        checks.append(said)
     return Checked(result, tuple(checks))
 
 
@@ -126,10 +152,10 @@ async def _check(checker: Checker, task: Task, result: AttemptResult, parts: Par
 
     async def run() -> CheckerResult:
         with boundary(WorkerError, where):
-            checked = await checker.check(task, result)
-            if not isinstance(checked, CheckerResult):
-                raise TypeError(f"a checker returns a CheckerResult, not {type(checked).__name__}")
-            return checked.encodable()
+            said = await checker.check(task, result)
+            if not isinstance(said, CheckerResult):
+                raise TypeError(f"a checker returns a CheckerResult, not {type(said).__name__}")
+            return said.encodable()
 
     return await with_retries(run, where, parts.retry)
 
@@ -152,11 +178,18 @@ def _blank(progress: Progress, parts: Parts, context: AttemptContext, parent: Se
     )
 
 
-def _filled(blank: Attempt, outcome: Checked, held: Reservation) -> Launched:
+def failed(ready: Launch, failure: Failure) -> Launched:
+    """The attempt as infrastructure ended it."""
+    ended = ready.blank.model_copy(update={"outcome": "infra_error", "failure": failure})
+    return Launched(Seen(ended, ()), ready.held)
+
+
+def landed(ready: Launch, outcome: Checked) -> Launched:
+    """The attempt as its worker and the checkers ended it."""
     result = outcome.result
-    trace = _TRACE.dump_json(result.trace)
+    trace = trace_bytes(result.trace)
     texts = {text.encode("utf-8", "surrogatepass") for text in (result.output, result.state) if text is not None}
-    filled = blank.model_copy(
+    filled = ready.blank.model_copy(
         update={
             "output_digest": digest_text(result.output),
             "state_digest": None if result.state is None else digest_text(result.state),
@@ -166,10 +199,16 @@ def _filled(blank: Attempt, outcome: Checked, held: Reservation) -> Launched:
             "cost": result.cost,
         }
     )
-    return Launched(Seen(filled, result.trace), held, (trace, *sorted(texts)), result.output, result.state)
+    return Launched(Seen(filled, result.trace), ready.held, (trace, *sorted(texts)), result.output, result.state)
 
 
-async def _recall(recorded: Attempt, held: Reservation, parts: Parts) -> Launched:
+def trace_bytes(trace: Sequence[TraceEvent]) -> bytes:
+    """A trace as the blob that a record names."""
+    return _TRACE.dump_json(tuple(trace))
+
+
+async def recall(recorded: Attempt, held: Reservation, parts: Parts) -> Launched:
+    """The attempt as the corpus holds it. Raises StoreError."""
     if recorded.trace_digest is None:
         return Launched(Seen(recorded, ()), held)
     trace = _TRACE.validate_json(await parts.corpus.blob(recorded.trace_digest))

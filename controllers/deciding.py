@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from controllers.arms import draw
@@ -85,6 +86,7 @@ async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts
         return recorded
     chosen = parts.controller.policies[policy]
     answer = await _asked(lambda: chosen.decide(view), f"policy {policy}", progress, parts)
+    made_by = answer.answered_by or chosen
     seed = seed_of("draw", progress.episode_id, step)
     result = draw(answer.weights, view.legal, seed=seed, floor=progress.spec.floor)
     return Decision(
@@ -98,11 +100,17 @@ async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts
         action=result.action,
         propensity=result.propensity,
         draw_seed=seed,
-        tier=chosen.tier,
-        policy_digest=digest_text(chosen.text),
+        tier=made_by.tier,
+        policy_digest=_digest(made_by.text),
         shown=answer.shown,
         cost=answer.cost,
     )
+
+
+@lru_cache(maxsize=64)
+def _digest(text: str) -> str:
+    """Of a policy's text. A rule's is the same object at every decision, so that it is hashed once."""
+    return digest_text(text)
 
 
 async def _steer(action: str, progress: Progress, parts: Parts) -> tuple[Steer, Cost]:

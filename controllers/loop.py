@@ -26,6 +26,11 @@ async def run_episode(spec: EpisodeSpec, parts: Parts) -> Rollout:
             for offset, parent in enumerate(turn.parents)
         ]
         await record(progress, parts, turn, await together(launches))
+    return await finish(progress, parts, turn)
+
+
+async def finish(progress: Progress, parts: Parts, turn: Turn) -> Rollout:
+    """Select, and make the episode durable with the decisions that ended it."""
     chosen = None if progress.failure else select(progress.history)
     episode = progress.close(turn.decisions, None if chosen is None else chosen.attempt, parts)
     await parts.corpus.append(*turn.decisions, episode)
@@ -38,6 +43,11 @@ async def record(progress: Progress, parts: Parts, turn: Turn, launched: Sequenc
     attempts = [one.seen.attempt for one in launched]
     blobs = [blob for one in launched for blob in one.blobs]
     await parts.corpus.append(*turn.decisions, *attempts, blobs=blobs)
+    absorb(progress, turn, launched)
+
+
+def absorb(progress: Progress, turn: Turn, launched: Sequence[Launched]) -> None:
+    """Bill a round that is durable, in index order, and let the episode see it."""
     progress.decision_ids += [decision.id for decision in turn.decisions]
     progress.round += 1
     for one in launched:

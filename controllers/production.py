@@ -50,9 +50,12 @@ def production_parts(
     observer: Observer,
     corpus: Corpus,
 ) -> Parts:
-    """The parts that play it: the champion's controller, with nobody's verdict anywhere."""
+    """The parts that play it: the champion's controller and, behind its models, the registered fallbacks.
+
+    Nobody's verdict is anywhere near.
+    """
     return Parts(
-        controller=champion.controller,
+        controller=champion.deciding,
         worker=worker,
         checkers=checkers,
         steers=steers,

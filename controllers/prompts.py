@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from controllers.redaction import redacted
 from signatures.errors import FirewallBreach
 from signatures.records import CheckerResult, Observation, TraceEvent
 
@@ -60,7 +61,8 @@ def _line(item: Observation, cap: int) -> str:
 
 
 def _escape(text: str, cap: int) -> str:
-    """Nothing can close the delimiter or open a field of an answer; the middle of a long text is left out."""
+    """Nothing can close the delimiter or open a field of an answer; secrets and the middle of a long text go."""
+    text = redacted(text)
     if len(text) > 2 * cap:
         text = f"{text[:cap]} [... {len(text) - 2 * cap} characters left out ...] {text[-cap:]}"
     for mark, plain in _MARKS:

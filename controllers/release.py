@@ -8,16 +8,17 @@ the registry's version and the promotion ledger carry the digest too, and a sour
 from __future__ import annotations
 
 import json
-import re
-import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pydantic import JsonValue, ValidationError
 
+from controllers.fallback import PATIENT, Patience, guarded
+from controllers.moves import MAX_FANOUT, STOP
+from controllers.release_files import FILES, MANIFEST, MOST_BYTES, REPORT, STATE, Files, parsed, read_files, read_plain
 from signatures.digest import digest_bytes, digest_of
 from signatures.errors import ReleaseRefused, StoreError, UsageError
 from signatures.records import PolicyName, WorkerFingerprint
@@ -26,15 +27,27 @@ from signatures.release import FORMAT, Fingerprints, Release
 if TYPE_CHECKING:
     from controllers.program import Controller, Models
 
-MANIFEST: Final = "manifest.json"
-STATE: Final = "state.json"
-REPORT: Final = "report.json"
-FILES: Final = (MANIFEST, STATE, REPORT)
-MOST_BYTES: Final = 32 * 1024 * 1024
-"""Of one file: a release is texts and rules."""
-
-Files = Mapping[str, bytes]
-"""The three files of a release by name."""
+__all__ = [
+    "ANYWHERE",
+    "FILES",
+    "MANIFEST",
+    "MOST_BYTES",
+    "REPORT",
+    "STATE",
+    "Champion",
+    "Files",
+    "FolderSource",
+    "Here",
+    "ReleaseSource",
+    "adapter_fingerprint",
+    "fingerprints_of",
+    "load_champion",
+    "loaded",
+    "models_of",
+    "read_files",
+    "require_fingerprints",
+    "schemas_here",
+]
 
 
 class ReleaseSource(Protocol):
@@ -57,9 +70,16 @@ class Champion:
 
     release: Release
     controller: Controller
+    "as it was compiled"
     report: Mapping[str, JsonValue]
     token: str
     "what the source called it"
+    patience: Patience = PATIENT
+    deciding: Controller = field(init=False, compare=False, repr=False)
+    "the same controller with the release's fallbacks: what production asks. Which model is down is remembered here"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deciding", guarded(self.controller, self.release, self.patience))
 
 
 @dataclass(frozen=True)
@@ -72,6 +92,8 @@ class Here:
     "the release's digest, as a ledger or a registry has it"
     name: str | None = None
     "the registered model's name"
+    patience: Patience = PATIENT
+    "with the models of its policies"
 
 
 ANYWHERE: Final = Here()
@@ -90,7 +112,7 @@ class FolderSource:
 
     def current(self) -> str:
         """The digest of the manifest's bytes."""
-        return digest_bytes(_read(self.path / MANIFEST))
+        return digest_bytes(read_plain(self.path / MANIFEST))
 
     def files(self, token: str) -> Files:
         """The three files. Raises ReleaseRefused where the folder holds anything else."""
@@ -98,20 +120,6 @@ class FolderSource:
         if digest_bytes(found[MANIFEST]) != token:
             raise StoreError(f"{self.path}: the release was replaced while it was read; read it again", retryable=True)
         return found
-
-
-def read_files(folder: Path) -> Files:
-    """The files of a release folder. Raises StoreError; ReleaseRefused for one that is missing or does not belong."""
-    try:
-        there = sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be read as a release: {error}") from error
-    for name in FILES:
-        if name not in there:
-            raise ReleaseRefused(f"{folder}: {name} is missing; a release is {', '.join(FILES)}")
-    if foreign := [name for name in there if name not in FILES]:
-        raise ReleaseRefused(f"{folder}: {foreign[0]} does not belong to a release, which is {', '.join(FILES)} alone")
-    return {name: _read(folder / name) for name in FILES}
 
 
 def load_champion(source: ReleaseSource, here: Here = ANYWHERE) -> Champion:
@@ -126,8 +134,8 @@ def load_champion(source: ReleaseSource, here: Here = ANYWHERE) -> Champion:
 
 def loaded(files: Files, here: Here = ANYWHERE, *, token: str = "", where: str = "release") -> Champion:
     """The files of a release as a controller; every digest, schema and fingerprint is checked. Raises as above."""
-    from controllers.program import loads
-
+    if set(files) != set(FILES):
+        raise ReleaseRefused(f"{where}: {_short(', '.join(files))} is not a release, which is {', '.join(FILES)}")
     release = _manifest(files[MANIFEST], where)
     for name, wanted in ((STATE, release.state), (REPORT, release.report)):
         if digest_bytes(files[name]) != wanted:
@@ -136,16 +144,20 @@ def loaded(files: Files, here: Here = ANYWHERE, *, token: str = "", where: str =
     _require(where, "digest", here.digest, release.digest)
     _require_schemas(where, release)
     require_fingerprints(where, release.fingerprints, fingerprints_of(release.fingerprints.models, here.worker))
-    report = _object(files[REPORT], f"{where}: {REPORT}")
+    report = parsed(files[REPORT], f"{where}: {REPORT}")
     _require_certificate(where, release, report)
-    try:
-        controller = loads(files[STATE].decode("utf-8"), here.lm)
-    except UnicodeDecodeError as error:
-        raise ReleaseRefused(f"{where}: {STATE}: not UTF-8 text") from error
-    except UsageError as error:
-        raise ReleaseRefused(f"{where}: {STATE}: {error}") from error
+    _require_exploration(where, release)
+    controller = _controller(files[STATE], here, where)
     _require(where, "candidate", release.candidate, controller.digest)
-    return Champion(release, controller, report, token)
+    _require(where, "fingerprints.models", models_of(controller), release.fingerprints.models)
+    _require_fallback(where, release)
+    return Champion(release, controller, report, token, here.patience)
+
+
+def models_of(controller: Controller) -> tuple[str, ...]:
+    """The model strings that a controller's policies ask, each once, in the order of the policies."""
+    bodies = (json.loads(policy.text) for policy in controller.policies.values())
+    return tuple(dict.fromkeys(str(body["model"]) for body in bodies if body.get("tier") != "rule"))
 
 
 def fingerprints_of(models: tuple[str, ...], worker: WorkerFingerprint | None) -> Fingerprints:
@@ -193,34 +205,49 @@ def require_fingerprints(where: str, made: Fingerprints, here: Fingerprints) -> 
 
 
 def _manifest(data: bytes, where: str) -> Release:
-    body = _object(data, f"{where}: {MANIFEST}")
+    body = parsed(data, f"{where}: {MANIFEST}")
     signed = body.pop("digest", None)
     if not isinstance(signed, str):
         raise ReleaseRefused(f"{where}: {MANIFEST}: digest is missing; an unsigned release is not loaded")
     if body.get("format") != FORMAT:
-        raise ReleaseRefused(f"{where}: format: {body.get('format')!r} is not {FORMAT}")
+        raise ReleaseRefused(f"{where}: format: {_short(body.get('format'))} is not {FORMAT}")
     if signed != digest_of(body):
         raise ReleaseRefused(f"{where}: {MANIFEST}: digest does not match; it was edited")
     try:
         release = Release.model_validate_json(json.dumps(body))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ReleaseRefused(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        place = ".".join(map(str, first["loc"])) or MANIFEST
+        raise ReleaseRefused(f"{where}: {_plain(place)}: {_plain(first['msg'])}") from error
     _require(where, "digest", signed, release.digest)
     return release
+
+
+def _controller(data: bytes, here: Here, where: str) -> Controller:
+    """The controller in state.json. Each component is parsed as strictly as the file that it stands in."""
+    from controllers.program import loads
+
+    components = parsed(data, f"{where}: {STATE}").get("components")
+    for name, text in components.items() if isinstance(components, dict) else ():
+        if isinstance(text, str):
+            parsed(text, f"{where}: {STATE}: {_plain(name)}")
+    try:
+        return loads(data.decode("utf-8"), here.lm)
+    except UsageError as error:
+        raise ReleaseRefused(f"{where}: {STATE}: {_plain(error, 300)}") from error
 
 
 def _require_schemas(where: str, release: Release) -> None:
     for name, fields in schemas_here().items():
         made = release.schemas.get(name, {})
-        for field in (*fields, *made):
-            if made.get(field) != fields.get(field):
+        for one in (*fields, *made):
+            if made.get(one) != fields.get(one):
                 raise ReleaseRefused(
-                    f"{where}: schemas.{name}.{field}: made for {made.get(field, 'no such field')}, "
-                    f"here it is {fields.get(field, 'no such field')}"
+                    f"{where}: schemas.{name}.{_plain(one)}: made for {_plain(made.get(one, 'no such field'))}, "
+                    f"here it is {fields.get(one, 'no such field')}"
                 )
         if list(made) != list(fields):
-            raise ReleaseRefused(f"{where}: schemas.{name}: the fields are in another order: {', '.join(made)}")
+            raise ReleaseRefused(f"{where}: schemas.{name}: the fields are in another order: {_plain(', '.join(made))}")
 
 
 def _require_certificate(where: str, release: Release, report: Mapping[str, JsonValue]) -> None:
@@ -230,6 +257,7 @@ def _require_certificate(where: str, release: Release, report: Mapping[str, Json
     _require(where, "certificate.candidate", certificate.candidate, release.candidate)
     _require(where, "certificate.benchmark", certificate.benchmark, release.benchmark)
     _require(where, "certificate.report", certificate.report, release.report)
+    _require(where, "certificate.benchmark", certificate.benchmark, report.get("benchmark"))
     _require(where, "certificate.sentence", certificate.sentence, report.get("sentence"))
     _require(where, "certificate.decision", certificate.decision, _decision(report))
 
@@ -244,32 +272,38 @@ def _decision(report: Mapping[str, JsonValue]) -> JsonValue:
     return None
 
 
+def _require_exploration(where: str, release: Release) -> None:
+    """A least probability that some decision cannot carry would end an episode in production, not here."""
+    attempts = release.granted.attempts or MAX_FANOUT + 2
+    # After no attempt; after one, which can be refined; after two, where the best may be another than the last.
+    topology = max(min(MAX_FANOUT, attempts - made) + made for made in range(min(3, attempts)))
+    most = max(len(STOP), topology, len(release.steer_legal))
+    if release.exploration * most > 1:
+        raise ReleaseRefused(f"{where}: exploration: {release.exploration:g} each cannot hold for {most} actions")
+
+
+def _require_fallback(where: str, release: Release) -> None:
+    from controllers.policies.rule import parse_rules
+
+    for name, text in release.fallback.items():
+        parsed(text, f"{where}: fallback.{name}")
+        try:
+            parse_rules(text)
+        except UsageError as error:
+            raise ReleaseRefused(f"{where}: fallback.{name}: {_plain(error, 300)}") from error
+
+
 def _require(where: str, field: str, wanted: object, found: object) -> None:
     if wanted is not None and wanted != found:
         raise ReleaseRefused(f"{where}: {field}: {_short(found)} does not fit {_short(wanted)}")
 
 
 def _short(value: object) -> str:
-    text = re.sub(r"\s+", " ", str(value))
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+    return repr(_plain(value))
 
 
-def _object(data: bytes, where: str) -> dict[str, JsonValue]:
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ReleaseRefused(f"{where}: not JSON") from error
-    if not isinstance(found, dict):
-        raise ReleaseRefused(f"{where}: not a JSON object")
-    return found
-
-
-def _read(path: Path) -> bytes:
-    """The bytes of a plain file of sane size. Raises StoreError, ReleaseRefused."""
-    try:
-        about = path.lstat()
-        if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
-            raise ReleaseRefused(f"{path}: is no plain file of at most {MOST_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
+def _plain(value: object, most: int = 80) -> str:
+    """Text of a release in a message: one line, at most so long, and nothing that a terminal would obey."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(value)[: 4 * most])
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."

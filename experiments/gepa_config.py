@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
 from experiments.config import RunConfig
+
+ADDED: Final = ("learn_from", "harvested")
+"""Fields that came later: what a run was told is as before where they are not set."""
 
 
 class GepaConfig(RunConfig):
@@ -62,12 +65,21 @@ class GepaConfig(RunConfig):
     "path of the corpus; None: one per benchmark below the run root"
     tracking: bool = True
     "mirror events into MLflow"
+    learn_from: str | tuple[str, ...] | None = None
+    "`all`, for every corpus below the run root, or paths of corpora: learn from their moves as well"
+    harvested: str | None = None
+    "file of tasks that harvest_run wrote: train tasks beside those of the search split"
 
     @model_validator(mode="after")
     def _minibatches_fit(self) -> Self:
         if self.minibatch > self.train:
             raise ValueError(f"minibatch={self.minibatch} is more than train={self.train}")
         return self
+
+    def told(self, *, without: frozenset[str] = frozenset()) -> dict[str, object]:
+        """The JSON-able fields that a run was told, those that came later only where they are set."""
+        unset = {name for name in ADDED if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude={*without, *unset})
 
     @property
     def val_trees(self) -> int:

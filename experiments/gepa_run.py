@@ -6,7 +6,8 @@ needs no key and no server. It records attempts of the benchmark's worker, searc
 with hardly a live attempt, attempts what it found live, and ends with a table of every control arm and every
 non-dominated controller, one sentence on what beat what, one on the live attempts it took and saved, and the paths of
 the run folder and the dashboard. `--lm MODEL` lets a language model decide and reflect instead; `--live` attempts every
-evaluation of the search live.
+evaluation of the search live; `--learn-from all` shows the proposer the moves of every corpus below the run root as
+well, other benchmarks' and production's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import asyncio
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -29,6 +30,8 @@ from signatures.errors import UsageError
 app = new_app()
 LIVE: Final = "--live"
 """The override `live=true` by another spelling: the command has options enough."""
+LEARN: Final = "--learn-from"
+"""`--learn-from all` is the override `learn_from=all` by another spelling."""
 
 
 def resolve(config: Path | None, overrides: list[str], flags: dict[str, object]) -> GepaConfig:
@@ -81,7 +84,8 @@ def gepa(
         list[str] | None,
         typer.Argument(
             help="Config overrides such as val=48 options.noise=0.3. --live, for live=true, attempts every evaluation "
-            "of the search live; without it recorded attempts are replayed."
+            "of the search live; without it recorded attempts are replayed. --learn-from all, for learn_from=all, "
+            "learns from every corpus below the run root, production's episodes with it."
         ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with config values.")] = None,
@@ -112,9 +116,25 @@ def gepa(
             print(json.dumps(result, indent=1))
 
 
+def translated(arguments: Sequence[str]) -> list[str]:
+    """The command line with the spellings of overrides as overrides. What `--learn-from` means must follow it."""
+    found: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == LIVE:
+            found.append("live=true")
+        elif argument == LEARN and (named := next(rest, None)) is not None:
+            found.append(f"learn_from={named}")
+        elif argument.startswith(f"{LEARN}="):
+            found.append(f"learn_from={argument.removeprefix(f'{LEARN}=')}")
+        else:
+            found.append(argument)
+    return found
+
+
 def main() -> None:
     """Console script."""
-    start(app, ["live=true" if argument == LIVE else argument for argument in sys.argv[1:]])
+    start(app, translated(sys.argv[1:]))
 
 
 if __name__ == "__main__":

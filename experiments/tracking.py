@@ -137,7 +137,7 @@ class SearchRuns:
         self.run_id = started.run_id
         self.engine = started.engine
         self.parent_name = f"{started.engine} s{started.seed}"
-        self.experiment_id = _experiment(client, store, f"tiller/{started.benchmark}")
+        self.experiment_id = experiment_of(client, store, f"tiller/{started.benchmark}")
         self.runs = _stored_runs(client, self.experiment_id, self.run_id)
 
     @property
@@ -226,7 +226,7 @@ class SearchRuns:
             return
         at_ns = time_ms * 1_000_000
         tags = {"tiller.run": self.run_id, "tiller.name": body.name, "tiller.episode": body.episode_id}
-        with _global_store(self.uri) as flush:
+        with global_store(self.uri) as flush:
             root = self.client.start_trace(
                 f"{body.name}: episode",
                 experiment_id=self.experiment_id,
@@ -294,7 +294,7 @@ class SearchRuns:
         return run.times[key]
 
 
-def _experiment(client: MlflowClient, store: Store, name: str) -> str:
+def experiment_of(client: MlflowClient, store: Store, name: str) -> str:
     """The id of the experiment of that name, made where there is none."""
     known = client.get_experiment_by_name(name)
     if known is not None:
@@ -331,7 +331,7 @@ def _newest_search(client: MlflowClient, experiment_ids: list[str]) -> Run | Non
 
 
 @contextmanager
-def _global_store(uri: str) -> Iterator[Callable[[], None]]:
+def global_store(uri: str) -> Iterator[Callable[[], None]]:
     """MLflow sends traces to its global store, whichever client makes them: set it for as long as this takes.
 
     Gives the function that waits until they are sent.

@@ -55,7 +55,11 @@ def deep_link(base: str, experiment_id: str, view: ViewKey) -> str:
 
 
 def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str) -> Json:
-    """Candidates and control arms of one search, the best on the dev split first, drawn against their cost."""
+    """Candidates and control arms of one search, the best on the dev split first, drawn against their cost.
+
+    A report that measured nothing has no objective: its charts stay empty.
+    """
+    objectives = tuple(objectives) or ("correct",)
     first = objectives[0]
     dev = [f"dev/{name}" for name in objectives]
     columns = [

@@ -16,7 +16,9 @@ from controllers.steers import steer_table
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.gepa_config import GepaConfig
+from experiments.harvest.tasks import read_tasks, require_new
 from experiments.places import corpus_path, ledger_beside, require_usable, require_writable
+from experiments.search.learned import corpora_named
 from judges.ledger import VerdictLedger
 from judges.manifest import Manifest, freeze, manifest_of
 from optimizers.journal import Journal
@@ -34,6 +36,7 @@ class Splits:
     """The tasks of one run: train and val are disjoint parts of the search split."""
 
     train: tuple[Task, ...]
+    "the harvested ones last, where the run has any"
     val: tuple[Task, ...]
     dev: tuple[Task, ...]
 
@@ -86,6 +89,7 @@ def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = 
     worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
     worker = benchmark.worker(config.worker, worker_lm)
     require_usable(corpus_path(config, root, benchmark.id))
+    corpora_named(config, root, benchmark.id)  # for what it refuses
     require_writable(root)
     return Ready(config, benchmark, worker, splits, definition_of_done(benchmark, splits), lm)
 
@@ -162,15 +166,18 @@ def definition_of_done(benchmark: Benchmark, splits: Splits) -> Manifest:
 def split_tasks(benchmark: Benchmark, config: GepaConfig) -> Splits:
     """Train and val from the front of the search split, dev from the dev split. Raises UsageError.
 
-    No split may share a task with another: the holdout is named for that, and not read.
+    No split may share a task with another: the holdout is named for that, and not read. Harvested tasks, which no
+    split has, are train tasks as well.
     """
-    search, dev = benchmark.tasks("search"), benchmark.tasks("dev")
-    require_disjoint({"search": search, "dev": dev, "holdout": benchmark.tasks("holdout")})
+    search, dev, holdout = benchmark.tasks("search"), benchmark.tasks("dev"), benchmark.tasks("holdout")
+    require_disjoint({"search": search, "dev": dev, "holdout": holdout})
+    harvested = () if config.harvested is None else read_tasks(Path(config.harvested), benchmark.id)
+    require_new(harvested, {"search": search, "dev": dev, "holdout": holdout})
     for name, wanted, there in (("train + val", config.train + config.val, search), ("dev", config.dev, dev)):
         if wanted > len(there):
             raise UsageError(f"{name}: {wanted} tasks asked, the split has {len(there)}")
     train, val = search[: config.train], search[config.train : config.train + config.val]
-    return Splits(train=train, val=val, dev=dev[: config.dev])
+    return Splits(train=(*train, *harvested), val=val, dev=dev[: config.dev])
 
 
 def require_disjoint(splits: Mapping[Split, Sequence[Task]]) -> None:

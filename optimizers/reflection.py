@@ -28,10 +28,21 @@ class Reflection(Record):
     "the attempt that the move was decided on, rendered like the one that followed"
     observed: tuple[str, ...] = ()
     "the attempt that followed: every turn, tool error and checker detail, as rendered observations"
+    origin: str = ""
+    "benchmark and split of a move that was learned, such as `planted production`; empty: of the search's own tasks"
+    foreign: bool = False
+    "of another benchmark: a feature that is missing here was not measured there, which is not the same as absent"
+
+    def content(self) -> dict[str, object]:
+        """As `Record.content`; of a move of the search's own tasks without where it comes from."""
+        found = super().content()
+        return found if self.origin else {name: found[name] for name in found if name not in ("origin", "foreign")}
 
     def shown(self) -> dict[str, object]:
         """As a model is shown it."""
+        learned = {"learned from": self.origin} if self.origin else {}
         return {
+            **learned,
             "features before": {name: value for name, value in sorted(self.features.items()) if value},
             "what had happened": list(self.before),
             "action": self.action,

@@ -38,15 +38,23 @@ class Space:
 
 
 def space_of(records: Sequence[Reflection], actions: Mapping[PolicyName, tuple[str, ...]]) -> Space:
-    """The space that recorded moves span: features that vary, with thresholds between their quantiles."""
+    """The space that recorded moves span: features that vary, with thresholds between their quantiles.
+
+    Moves of other benchmarks add values of the features that this benchmark's own moves have, and no feature.
+    """
     seen: defaultdict[str, set[float]] = defaultdict(set)
     rows: Counter[str] = Counter()
-    for record in records:
+    own = [record for record in records if not record.foreign]
+    for record in own:
         rows.update(record.features.keys())
         for feature, value in record.features.items():
             seen[feature].add(value)
+    for record in records:
+        if record.foreign:
+            for feature in record.features.keys() & seen.keys():
+                seen[feature].add(record.features[feature])
     for feature, values in seen.items():
-        if rows[feature] < len(records):
+        if rows[feature] < len(own):
             values.add(0.0)  # not observed counts as no more than that: `last.undo > 0.5` is a condition
     thresholds = {feature: _between(sorted(values)) for feature, values in seen.items() if len(values) > 1}
     return Space(thresholds=thresholds, actions=actions)

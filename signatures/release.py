@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -73,7 +74,7 @@ class Binned(Record):
 
     edges: tuple[Finite, ...]
     "inner edges, increasing; a value belongs to the bin whose upper edge is the first that is not below it"
-    counts: tuple[int, ...]
+    counts: tuple[Annotated[int, Field(ge=0)], ...]
     "one more than edges"
     absent: int = Field(default=0, ge=0)
     "states in which the feature was not observed"
@@ -82,6 +83,8 @@ class Binned(Record):
     def _bins_fit_edges(self) -> Self:
         if len(self.counts) != len(self.edges) + 1:
             raise ValueError(f"{len(self.edges)} edges need {len(self.edges) + 1} counts, not {len(self.counts)}")
+        if any(after <= before for before, after in pairwise(self.edges)):
+            raise ValueError(f"edges must increase: {self.edges}")
         return self
 
 
@@ -138,6 +141,21 @@ class Release(Record):
 
     @model_validator(mode="after")
     def _gated_or_said(self) -> Self:
-        if (self.certificate is None) != bool(self.ungated):
+        if (self.certificate is None) != bool(self.ungated.strip()):
             raise ValueError("ungated: a release has a certificate, or says why it has none")
+        return self
+
+    @model_validator(mode="after")
+    def _steers_can_be_drawn(self) -> Self:
+        steers = self.steer_legal
+        if not steers or len(set(steers)) != len(steers):
+            raise ValueError(f"steer_legal: at least one steer, and none twice: {', '.join(steers)}")
+        if self.exploration * len(steers) > 1:
+            raise ValueError(f"exploration: {self.exploration:g} each cannot hold for {len(steers)} steers")
+        return self
+
+    @model_validator(mode="after")
+    def _episodes_end(self) -> Self:
+        if all(getattr(self.granted, name) is None for name in Amounts.model_fields if name != "schema_version"):
+            raise ValueError("granted: something must be limited, or an episode need not end")
         return self

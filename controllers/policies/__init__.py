@@ -25,6 +25,8 @@ class Weights(NamedTuple):
     weights: Mapping[str, float]
     shown: tuple[str, ...] = ()
     cost: Cost = Cost()
+    answered_by: Policy | None = None
+    "set where another policy than the one that was asked has answered: a fallback"
 
 
 class Policy(Protocol):

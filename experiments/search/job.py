@@ -14,6 +14,7 @@ from rich.progress import Progress
 from experiments.events import EventLog
 from experiments.gepa_config import GepaConfig
 from experiments.wiring import Wired
+from optimizers.reflection import Reflection
 from optimizers.replaying import Replaying
 from optimizers.space import Space
 
@@ -29,6 +30,8 @@ class Job:
     console: Console
     replay: Replaying
     space: Space
+    learned: tuple[Reflection, ...] = ()
+    "moves of other runs, benchmarks and production; empty for a run that learns from its own tasks alone"
 
     @property
     def primary(self) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
-from experiments.events import Event, EventLog, SearchFinished
+from experiments.events import ArtifactWritten, Event, EventLog, SearchFinished
 from experiments.gepa_config import GepaConfig
 from experiments.mirror import Mirror
 from experiments.search.confirmed import Confirmed
@@ -20,6 +21,8 @@ from experiments.search.ending import Account, Outcome, Scores, report, tell_bas
 from experiments.search.exploring import promising
 from experiments.search.finalists import traced
 from experiments.search.job import Job, progress_bar
+from experiments.search.learned import LEARNED
+from experiments.search.learning import Taught, learn
 from experiments.search.searching import GEPA, RANDOM, Searched, search_gepa, search_random
 from experiments.search.stages import (
     Cost,
@@ -47,8 +50,9 @@ if TYPE_CHECKING:
 
 def project(config: GepaConfig) -> Cost:
     """What a run of this config would cost at most. Does nothing; raises UsageError for a config that cannot run."""
-    actions = ready(config).actions
-    return cost_of(config, actions, arms=len(arms_of(config, actions)))
+    given = ready(config)
+    arms = len(arms_of(config, given.actions))
+    return cost_of(config, given.actions, arms, harvested=len(given.splits.train) - config.train)
 
 
 async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict[str, object]:
@@ -63,10 +67,13 @@ async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict
         wired(given, folder) as parts,
     ):
         parts.journal.require_same(digest_of(_identity(config), parts.manifest, given.worker.fingerprint))
+        taught = await learn(config, folder, parts)
         status = "FAILED"
         try:
-            log.emit(started_event(config, folder, parts))
-            result = await _stages(config, folder, parts, log=log, console=console)
+            log.emit(started_event(config, folder, parts, taught.note))
+            if taught.note is not None:
+                log.emit(ArtifactWritten.of(folder, LEARNED))
+            result = await _stages(config, folder, parts, taught, log=log, console=console)
             status = "FINISHED"
         except (KeyboardInterrupt, asyncio.CancelledError):
             status = "KILLED"
@@ -97,14 +104,18 @@ def _mirrored(config: GepaConfig, folder: Path, console: Console) -> Iterator[Ca
 
 
 async def _stages(
-    config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console
+    config: GepaConfig, folder: Path, parts: Wired, taught: Taught, *, log: EventLog, console: Console
 ) -> dict[str, object]:
     console.print(_first_line(config, parts), highlight=False)
     arms = arms_of(config, parts.actions)
-    console.print(projection(cost_of(config, parts.actions, len(arms)), config), highlight=False)
+    cost = cost_of(config, parts.actions, len(arms), harvested=len(parts.splits.train) - config.train)
+    console.print(projection(cost, config), highlight=False)
+    if taught.note is not None:
+        console.print(taught.note.said(), highlight=False)
     await run_probes(parts.setup.judge, parts.benchmark.probes())
     with _asking(folder, parts) as asking:
         job, recording = await _recorded(config, folder, parts, log=log, console=console, asking=asking)
+        job = taught_job(job, taught)
         on_dev = await _arms(job)
         gepa = await search_gepa(job)
         rival = await search_random(job, gepa)
@@ -147,7 +158,7 @@ async def _recorded(
     config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console, asking: Asking | None
 ) -> tuple[Job, Recording]:
     """The job with its recorded trees and the space that they span."""
-    trees = config.train + config.val_trees
+    trees = len(parts.splits.train) + config.val_trees
     with progress_bar(console, f"record {trees} trees", trees) as step:
         replay, outputs, recording = await record_trees(config, parts, step)
     stable = await rejudge(parts.setup.judge, outputs, 2)
@@ -157,6 +168,15 @@ async def _recorded(
     job.say(f"trees: {recording.new} attempts recorded, {recording.recalled} recalled")
     job.say(f"judge {stable.judge}: agreement {stable.agreement} on {stable.n} outputs judged twice")
     return job, recording
+
+
+def taught_job(job: Job, taught: Taught) -> Job:
+    """The job with what was learned elsewhere: in the space of edits, and for the proposer of GEPA."""
+    if taught.note is None:
+        return job
+    train, actions = job.wired.splits.train, job.wired.actions
+    space = space_from(job.replay.trees, train, actions, job.config.attempts, learned=taught.moves)
+    return replace(job, space=space, learned=taught.moves)
 
 
 class Decided(NamedTuple):
@@ -209,4 +229,4 @@ def _first_line(config: GepaConfig, parts: Wired) -> str:
 
 def _identity(config: GepaConfig) -> dict[str, object]:
     """What makes two searches the same: not where they run, how many episodes at once, or who watches."""
-    return config.model_dump(mode="json", exclude={"root", "concurrency", "tracking", "corpus"})
+    return config.told(without=frozenset({"root", "concurrency", "tracking", "corpus"}))

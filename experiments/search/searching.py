@@ -56,7 +56,7 @@ async def search_gepa(job: Job) -> Searched:
     budget = Amounts(attempts=job.config.max_attempts, usd=job.config.max_usd)
     evaluator = evaluator_of(job.wired, split="search", namespace=GEPA, replay=job.replay, budget=budget)
     narrator = Narrator(job.log.emit, job.console, evaluator, title=GEPA)
-    proposer = proposer_of(job.wired, job.space)
+    proposer = proposer_of(job.wired, job.space, job.learned)
     plan = _plan(job, start_of(job.config, job.wired))
     archive = await GepaSearch().search(plan, evaluator, proposer, narrator)
     searched = Searched.of(GEPA, archive, narrator, evaluator)

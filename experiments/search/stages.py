@@ -48,13 +48,16 @@ def plan_of(config: GepaConfig, actions: Sequence[str]) -> CollectPlan:
     return CollectPlan(roots=config.roots, depth=config.attempts, actions=tuple(actions))
 
 
-def cost_of(config: GepaConfig, actions: Sequence[str], arms: int) -> Cost:
-    """The projection that a run starts with: upper bounds, since solved tasks stop early."""
+def cost_of(config: GepaConfig, actions: Sequence[str], arms: int, *, harvested: int = 0) -> Cost:
+    """The projection that a run starts with: upper bounds, since solved tasks stop early.
+
+    `harvested`: train tasks beside those of the config.
+    """
     explored = 0 if config.live else config.explore
     members = (config.most_confirmed or config.most_found) + explored
     confirmed = 2 * config.most_confirmed + explored
     return Cost(
-        record=(config.train + config.val_trees) * plan_of(config, actions).most_attempts,
+        record=(config.train + harvested + config.val_trees) * plan_of(config, actions).most_attempts,
         arms=arms * (config.val + config.dev) * config.attempts,
         search=config.max_attempts,
         random=config.max_attempts,
@@ -93,9 +96,17 @@ def evaluator_of(
     )
 
 
-def space_from(replay: TreeReplay, tasks: Sequence[Task], actions: Sequence[str], attempts: int) -> Space:
-    """The space that the recorded moves of these tasks span."""
+def space_from(
+    replay: TreeReplay,
+    tasks: Sequence[Task],
+    actions: Sequence[str],
+    attempts: int,
+    *,
+    learned: Sequence[Reflection] = (),
+) -> Space:
+    """The space that the recorded moves of these tasks span, with those that were learned elsewhere."""
     records: list[Reflection] = [move for task in tasks for move in replay.moves(task.digest)]
+    records += learned
     fanouts = tuple(f"fanout_{n}" for n in range(1, min(2, attempts) + 1))
     return space_of(
         records,
@@ -103,9 +114,9 @@ def space_from(replay: TreeReplay, tasks: Sequence[Task], actions: Sequence[str]
     )
 
 
-def proposer_of(wired: Wired, space: Space) -> Proposer:
+def proposer_of(wired: Wired, space: Space, learned: Sequence[Reflection] = ()) -> Proposer:
     """The model if one was named, else the mined proposer."""
-    return MinedProposer(space) if wired.lm is None else LMProposer(wired.lm, space)
+    return MinedProposer(space, learned) if wired.lm is None else LMProposer(wired.lm, space, learned)
 
 
 def start_of(config: GepaConfig, wired: Wired) -> Candidate:

@@ -10,15 +10,16 @@ from typing import Final
 
 from experiments.events import SearchStarted
 from experiments.gepa_config import GepaConfig
+from experiments.search.learned import Learned
 from experiments.wiring import Wired
 
 HOME: Final = Path(__file__).parents[2]
 """The folder that the packages lie in."""
 
 
-def started_event(config: GepaConfig, folder: Path, parts: Wired) -> SearchStarted:
-    """Config as params; data digests, manifest, splits, versions and commit as tags."""
-    flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.model_dump().items()}
+def started_event(config: GepaConfig, folder: Path, parts: Wired, learned: Learned | None = None) -> SearchStarted:
+    """Config as params; data digests, manifest, splits, versions, commit and what was learned from as tags."""
+    flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.told().items()}
     manifest = parts.manifest
     tags = {
         "tiller.manifest": manifest.digest,
@@ -32,6 +33,7 @@ def started_event(config: GepaConfig, folder: Path, parts: Wired) -> SearchStart
             for name in ("tiller", "dspy", "gepa", "mlflow")
             if (found := _version(name))
         },
+        **({} if learned is None else learned.tags),
     }
     return SearchStarted(
         run_id=folder.name,

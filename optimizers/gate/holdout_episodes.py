@@ -95,7 +95,21 @@ async def play(
         return await _judged(job, rollout, setup, ledger, breaker=breaker, excluded=spec.repeat)
 
     jobs = [_Job(task, seed, arm) for task in tasks for seed in seeds for arm in contenders]
-    return tuple(await setup.executor.map(one, jobs))
+    return metered(await setup.executor.map(one, jobs))
+
+
+def metered(played: Sequence[Played]) -> tuple[Played, ...]:
+    """The episodes, each with 0 of what others measured and it did not.
+
+    Both arms have one worker, so what only some episodes bill are the calls of a policy's model: those that measured
+    nothing of it made none.
+    """
+    known = [name for name in COMPUTE if any(getattr(one.spent, name) is not None for one in played)]
+
+    def whole(spent: Amounts) -> Amounts:
+        return spent.model_copy(update={name: 0 for name in known if getattr(spent, name) is None})
+
+    return tuple(one.model_copy(update={"spent": whole(one.spent)}) for one in played)
 
 
 async def _judged(

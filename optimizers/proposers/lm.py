@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from controllers.lm import answered
 from controllers.policies.rule import RuleList, RulePolicy, parse_rules
-from controllers.program import policy_of
+from controllers.program import NAMES, policy_of
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.space import Space
@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 
 MOST_RECORDS: Final = 24
 """Records shown to the model: the largest losses and the largest gains."""
+MOST_LEARNED: Final = 12
+"""Learned moves of a policy that are shown beside them, chosen in the same way."""
 
 
 class LMProposer:
-    """Asks a model for a whole new component. What does not load as that component is no proposal."""
+    """Asks a model for a whole new component. What does not load as that component is no proposal.
 
-    def __init__(self, lm: dspy.LM, space: Space) -> None:
+    What was `learned` elsewhere is shown as features, action and gain, and says where it was learned.
+    """
+
+    def __init__(self, lm: dspy.LM, space: Space, learned: Sequence[Reflection] = ()) -> None:
         import dspy
 
         from signatures.proposing import Propose
 
         self.lm = lm
         self.space = space
+        self.learned = {name: telling(learned, name, most=MOST_LEARNED) for name in NAMES}
         self.name = str(lm.model)
         self.predict = dspy.Predict(Propose)
 
@@ -46,7 +52,8 @@ class LMProposer:
         current = candidate.components[component]
         body = json.loads(current)
         is_rule = body["tier"] == "rule"
-        shown = [canonical_json(record.shown()) for record in telling(records, component)]
+        told_of = [*telling(records, component), *self.learned[component]]
+        shown = [canonical_json(record.shown()) for record in told_of]
 
         inputs = {
             "component": component,
@@ -94,10 +101,10 @@ def actions_in(rules: RuleList) -> set[str]:
     return {action for weights in (rules.otherwise, *(rule.then for rule in rules.rules)) for action in weights}
 
 
-def telling(records: Sequence[Reflection], component: PolicyName) -> list[Reflection]:
+def telling(records: Sequence[Reflection], component: PolicyName, *, most: int = MOST_RECORDS) -> list[Reflection]:
     """The moves of one policy that say most: half the worst, half the best by gain, in a fixed order."""
     rows = sorted((r for r in records if r.policy == component), key=lambda r: (r.gain, r.content_digest()))
-    if len(rows) <= MOST_RECORDS:
+    if len(rows) <= most:
         return rows
-    half = MOST_RECORDS // 2
+    half = most // 2
     return [*rows[:half], *rows[-half:]]

@@ -10,6 +10,7 @@ from controllers.corpus.memory import MemoryCorpus
 from controllers.history import Seen
 from controllers.loop import run_episode
 from controllers.policies import Policy, View, Weights
+from controllers.policies.constant import ConstantPolicy
 from controllers.program import Controller, lm_component
 from controllers.scripted_engine import scripted_lm
 from controllers.spec import EpisodeSpec, Parts, Rollout
@@ -141,6 +142,20 @@ async def test_a_models_decision_names_its_tier_what_it_was_shown_and_what_it_co
     assert stop.shown == tuple(one.id for one in rollout.history[0].observations())
     assert stop.probabilities == {"continue": 0.25, "done": 0.75}
     assert stop.cost.tokens_in == len(engine.prompts[0].split())
+
+
+async def test_a_decision_that_another_policy_made_is_recorded_as_that_ones() -> None:
+    rule = ConstantPolicy({"refine_last": 1.0})
+
+    class StoodInFor(Unreachable):
+        async def decide(self, view: View) -> Weights:
+            return Weights({"fanout_1": 1.0}, answered_by=rule if view.history else None)
+
+    topology = StoodInFor()
+    _, decisions = await decided(asking(topology), a_spec(attempts=3))
+    made = [(one.tier, one.policy_digest) for one in decisions if one.policy == "topology"]
+    own, other = ("frontier", digest_text(topology.text)), ("rule", digest_text(rule.text))
+    assert made == [own, other, other]
 
 
 async def test_an_action_that_no_steer_realises_is_a_usage_error() -> None:

@@ -104,3 +104,7 @@ def test_the_front_is_painted_apart(role: str, front: str, colored: bool) -> Non
 def test_any_state_survives_the_tag() -> None:
     state: dict[str, object] = {"searchFilter": "metrics.`a` > 0.5 AND tags.x = 'ü'", "compareRunCharts": []}
     assert unpacked(view_tag("candidates", state, created_ms=1)[1]) == state
+
+
+def test_a_report_without_objectives_has_a_view() -> None:
+    assert views.candidates_view("r", objectives=(), cost_metric="cost/turns")

@@ -154,4 +154,15 @@ async def test_no_verdict_is_in_a_record(lab: Lab) -> None:
         "turns",
         "before",
         "observed",
+        "origin",
+        "foreign",
     }
+
+
+def test_a_move_of_the_searchs_own_tasks_is_named_as_it_was_before_moves_were_learned() -> None:
+    own = Reflection(policy="stop", features={"attempts": 1.0}, action="done", gain=0.5, turns=3)
+    assert set(own.content()) == set(Reflection.model_fields) - {"origin", "foreign"}
+    assert "learned from" not in own.shown()
+    learned = own.model_copy(update={"origin": "machines production", "foreign": True})
+    assert learned.content_digest() != own.content_digest()
+    assert learned.shown()["learned from"] == "machines production"

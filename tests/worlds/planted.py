@@ -148,11 +148,12 @@ class PlantedJudge:
 
 
 class PlantedBenchmark:
-    """The world as a benchmark. A family is a set of faults; splits share none."""
+    """The world as a benchmark. A family is a set of faults; splits share none, but production meets search's again."""
 
     id = BENCHMARK
     directives: tuple[Directive, ...] = DIRECTIVES
     reference = "none: a world of the tests"
+    variants: int = VARIANTS
 
     def __init__(self, config: PlantedConfig | None = None) -> None:
         self.config = config or PlantedConfig()
@@ -231,13 +232,14 @@ class PlantedBenchmark:
         families = [faults for size in (2, 3, 4) for faults in combinations(PARTS, size)]
         families.sort(key=lambda faults: digest_of("family", faults))
         splits: tuple[Split, ...] = ("search", "dev", "holdout")
-        found: dict[Split, list[tuple[Task, tuple[str, ...]]]] = {split: [] for split in splits}
+        found: dict[Split, list[tuple[Task, tuple[str, ...]]]] = {split: [] for split in (*splits, "production")}
         for number, faults in enumerate(families):
-            for variant in range(VARIANTS):
-                digest = digest_of(BENCHMARK, faults, variant)
-                prompt = f"Machine {digest[:6]} does not run. Find what is broken and repair it."
-                task = Task(digest=digest, benchmark=BENCHMARK, prompt=prompt)
-                found[splits[number % 3]].append((task, faults))
+            split = splits[number % 3]
+            found[split] += [(_machine(faults, variant), faults) for variant in range(self.variants)]
+            if split == "search":
+                # Other machines with faults of the kind that the search saw.
+                later = range(self.variants, 2 * self.variants)
+                found["production"] += [(_machine(faults, variant), faults) for variant in later]
         return {split: tuple(sorted(cases, key=lambda case: case[0].digest)) for split, cases in found.items()}
 
 
@@ -272,6 +274,12 @@ def broken_in(state: str) -> list[str]:
 def lit_by(broken: Sequence[str] | set[str]) -> list[str]:
     """The lamps that are lit while these parts are broken."""
     return [group for group in LIT_GROUPS if any(_group(part) == group for part in broken)]
+
+
+def _machine(faults: tuple[str, ...], variant: int) -> Task:
+    digest = digest_of(BENCHMARK, faults, variant)
+    prompt = f"Machine {digest[:6]} does not run. Find what is broken and repair it."
+    return Task(digest=digest, benchmark=BENCHMARK, prompt=prompt)
 
 
 def _group(part: str) -> str:

@@ -168,7 +168,12 @@ def _notes(gate: Gate, head: Head, *, tries: int) -> Iterator[str]:
         yield f"q: {others} further contrasts of the family are taken for p = 1, so it is the largest that it can be"
     if survey.config.searched is None:
         yield "the search's value of the candidate is not known, so there is no gap"
-    yield f"holdout ledger verified: {head.rows} rows, chain {head.chain}"
+    yield ledger_note(head)
+
+
+def ledger_note(head: Head) -> str:
+    """A report's last note: the ledger's end when the report was made."""
+    return f"holdout ledger verified: {head.rows} rows, chain {head.chain}"
 
 
 def lines_of(report: GateReport) -> Iterator[str]:

@@ -180,14 +180,23 @@ def _require_judged(played: tuple[Played, ...]) -> None:
 def _kept(folder: Path, gate: Gate, ledger: HoldoutLedger) -> tuple[Played, ...] | None:
     """The numbers of this registration's own complete read, while its report is not finished. Raises StoreError."""
     ended = ledger.completed(gate.slice, candidate=gate.registration.candidate)
-    text = read_whole(folder / NUMBERS)
-    if ended is None or text is None or _reported(folder) or not _openings(ledger, gate):
+    there = (folder / NUMBERS).exists()
+    if ended is None or not there or _reported(folder) or not _openings(ledger, gate):
         return None
+    return numbers_in(folder, verdicts=ended.verdicts)
+
+
+def numbers_in(folder: Path, *, verdicts: str) -> tuple[Played, ...]:
+    """The numbers that a gate's folder keeps of its read. `verdicts`: their digest, as the ledger has it.
+
+    Raises StoreError where there are none and where they are others.
+    """
+    text = read_whole(folder / NUMBERS)
     try:
-        played = Numbers.model_validate_json(text).played
+        played = Numbers.model_validate_json(text or "").played
     except ValidationError as error:
         raise StoreError(f"{folder / NUMBERS}: cannot be read: {error.errors()[0]['msg']}") from error
-    if verdicts_digest(numbers_of(played)) != ended.verdicts:
+    if verdicts_digest(numbers_of(played)) != verdicts:
         raise StoreError(f"{folder / NUMBERS}: holds other numbers than those that completed the read: it was edited")
     return played
 

@@ -90,6 +90,42 @@ async def test_it_decides_for_any_features(rules: RuleList, features: dict[str, 
     assert answer.cost.tokens_in is None
 
 
+def plainly(rules: RuleList, features: dict[str, float], legal: tuple[str, ...]) -> dict[str, float]:
+    """What a decision list means, rule by rule, as it is written."""
+    for rule in rules.rules:
+        if any(rule.then.get(name, 0.0) > 0 for name in legal) and all(one.holds(features) for one in rule.when):
+            return dict(rule.then)
+    return dict(rules.otherwise)
+
+
+FEW = st.sampled_from(["a", "b", "c"])
+FEW_CONDITIONS = st.builds(Condition, feature=FEW, op=st.sampled_from(["<=", ">"]), value=st.integers(-2, 2).map(float))
+FEW_RULES = st.builds(
+    Rule,
+    when=st.lists(FEW_CONDITIONS, max_size=3).map(tuple),
+    then=st.dictionaries(FEW, st.sampled_from([0.0, 1.0, 2.0]), min_size=1),
+)
+FEW_LISTS = st.builds(
+    RuleList, rules=st.lists(FEW_RULES, max_size=5).map(tuple), otherwise=st.dictionaries(FEW, st.just(1.0), min_size=1)
+)
+
+
+@given(
+    FEW_LISTS,
+    st.dictionaries(FEW, st.integers(-3, 3).map(float) | st.just(float("nan"))),
+    st.lists(FEW, min_size=1, max_size=3, unique=True),
+)
+async def test_unpacked_rules_decide_as_the_written_ones(
+    rules: RuleList, features: dict[str, float], legal: list[str]
+) -> None:
+    assert await decided(RulePolicy(rules), features, tuple(legal)) == plainly(rules, features, tuple(legal))
+
+
+def test_the_text_is_made_once() -> None:
+    chosen = policy(when("a", ">", 0, done=1.0))
+    assert chosen.text is chosen.text
+
+
 OK = {"rules": [when("a", ">", 0, done=1.0)], "otherwise": {"continue": 1.0}}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from optimizers.gate.holdout import HoldoutLedger, OpenRead, Slice, contents_of, seal
-from optimizers.gate.holdout_episodes import Contender, Played, numbers_of, play, spent_of, values_of
+from optimizers.gate.holdout_episodes import Contender, Played, metered, numbers_of, play, spent_of, values_of
 from signatures.errors import EvidenceError, Outage, UsageError
 from signatures.records import Amounts, Episode, Task
 from tests.worlds.lab import GRANT, Lab, lamp_follower
@@ -142,6 +142,16 @@ def test_numbers_are_by_arm_and_what_nobody_measured_is_not_asked_for() -> None:
         "candidate spent turns": {"t": [2]},
         "candidate spent tokens": {"t": [5]},
     }
+
+
+def test_an_episode_that_asked_no_model_spent_none_of_its_tokens() -> None:
+    asked = Played(arm="candidate", task="t1", seed=1, values={}, spent=Amounts(turns=3, tokens=70), excluded=0)
+    ruled = Played(arm="baseline", task="t1", seed=1, values={}, spent=Amounts(turns=2), excluded=0)
+    assert [one.spent for one in metered([asked, ruled])] == [
+        Amounts(turns=3, tokens=70),
+        Amounts(turns=2, tokens=0),
+    ]
+    assert metered([ruled])[0].spent.tokens is None  # nobody measured any
 
 
 def test_a_name_does_not_make_another_program_but_a_grant_does() -> None:

@@ -10,7 +10,7 @@ import pytest
 from controllers.baselines import seed_candidate
 from controllers.program import controller_of, lm_component
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
-from optimizers.proposers.lm import INSTRUCTIONS_FORM, MOST_RECORDS, LMProposer, telling
+from optimizers.proposers.lm import INSTRUCTIONS_FORM, MOST_LEARNED, MOST_RECORDS, LMProposer, telling
 from optimizers.reflection import Reflection
 from optimizers.space import Space
 from signatures.errors import ProviderError
@@ -151,3 +151,15 @@ async def test_no_candidate_is_changed_by_asking() -> None:
     candidate = Candidate(components=dict(seed_candidate().components))
     await proposer.propose(candidate, "steer", [], seed=1)
     assert candidate == seed_candidate()
+
+
+async def test_what_was_learned_is_shown_beside_the_own_moves_and_says_where_it_was_learned() -> None:
+    lm, engine = scripted_lm(lambda prompt: answer(GOOD))
+    lessons = [record(n / 100).model_copy(update={"origin": "machines production"}) for n in range(40)]
+    proposer = LMProposer(lm, SPACE, lessons)
+    own = [record(n / 100 + 0.001) for n in range(40)]
+    assert (await proposer.propose(seed_candidate(), "steer", own, seed=1))[0] is not None
+    assert engine.prompts[0].count("machines production") == MOST_LEARNED
+    assert engine.prompts[0].count("change of `correct` by the checkers") == MOST_RECORDS + MOST_LEARNED
+    assert (await proposer.propose(seed_candidate(), "stop", [], seed=1)) is not None
+    assert "machines production" not in engine.prompts[1]

@@ -18,7 +18,15 @@ from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import controller_of, lm_component, rule_component
 from controllers.scripted_engine import scripted_lm
 from optimizers.journal import Proposal
-from optimizers.proposers.mined import LEAST_ROWS, MinedProposer, current_choice, welch_z
+from optimizers.proposers.mined import (
+    ALL_LEARNED,
+    LEAST_ROWS,
+    MOST_LEARNED,
+    MinedProposer,
+    Places,
+    current_choice,
+    welch_z,
+)
 from optimizers.reflection import Reflection
 from optimizers.space import Space, space_of, with_default, with_rule
 from signatures.errors import UsageError
@@ -243,3 +251,105 @@ def test_strength_is_welchs_statistic(a: np.ndarray, b: np.ndarray) -> None:
 def test_strength_where_nothing_varies_is_finite() -> None:
     ones, zeros = np.ones(9), np.zeros(9)
     assert (welch_z(ones, zeros), welch_z(zeros, ones), welch_z(ones, ones)) == (8.0, -8.0, 0.0)
+
+
+# What was learned elsewhere.
+
+
+def learned(
+    rows: Sequence[Reflection], origin: str = "planted production", *, foreign: bool = False
+) -> list[Reflection]:
+    return [row.model_copy(update={"origin": origin, "foreign": foreign}) for row in rows]
+
+
+async def with_lessons(
+    records: Sequence[Reflection], lessons: Sequence[Reflection], seed: int = 0, candidate: Candidate | None = None
+) -> Proposal | None:
+    proposer = MinedProposer(space_of([*records, *lessons], ACTIONS), lessons)
+    return (await proposer.propose(candidate or seed_candidate(), "steer", records, seed=seed))[0]
+
+
+async def test_what_production_shows_is_proposed_where_the_own_moves_are_too_few() -> None:
+    own = planted(6)
+    assert await proposed(own, 0) is None
+    found = [await with_lessons(own, learned(planted(120)), seed) for seed in range(20)]
+    texts = Counter(one.text for one in found if one is not None)
+    wanted = with_rule(seed_candidate(), "steer", Rule(when=(LIT,), then={"fan": 1.0})).components["steer"]
+    assert texts.most_common(1)[0][0] == wanted
+    assert all(one is not None and "learned from planted production)" in one.evidence for one in found)
+
+
+async def test_without_lessons_nothing_is_said_of_learning() -> None:
+    rows = planted(120)
+    plain = [await proposed(rows, seed) for seed in range(10)]
+    assert [await with_lessons(rows, [], seed) for seed in range(10)] == plain
+    assert not any("learned" in one.evidence for one in plain if one is not None)
+
+
+async def test_a_difference_between_places_is_not_taken_for_one_between_actions() -> None:
+    """All actions are equal in each place; the places differ, and so does what was done there."""
+    rng = random.Random(4)
+
+    def place(gain: float, fans: int, nones: int) -> list[Reflection]:
+        actions = ["fan"] * fans + ["none"] * nones
+        return [move(action, gain + rng.uniform(-0.01, 0.01), errors=float(rng.randint(0, 1))) for action in actions]
+
+    own, elsewhere = place(0.1, 6, 40), learned(place(0.6, 40, 6))
+
+    def strongest(rows: list[Reflection]) -> float:
+        found = MinedProposer(space_of(rows, ACTIONS))._switches(seed_candidate(), "steer", rows)
+        return max((one.strength for one in found if not one.when), default=0.0)
+
+    assert strongest([*own, *(row.model_copy(update={"origin": ""}) for row in elsewhere)]) > 8
+    assert strongest([*own, *elsewhere]) < 2.5
+
+
+async def test_a_place_with_one_side_alone_says_nothing() -> None:
+    nothing = learned([move("fan", 0.9, errors=1.0) for _ in range(30)])
+    assert await with_lessons(planted(6), nothing) is None
+
+
+async def test_another_benchmarks_move_counts_only_where_the_candidates_rules_can_be_read() -> None:
+    lamp = with_rule(seed_candidate(), "steer", Rule(when=(LIT,), then={"pump": 1.0}))
+    own = planted(6)
+    rows = [move(("none", "fan")[n % 2], 0.5 * (n % 2), errors=float(n % 3)) for n in range(60)]
+    foreign = learned(rows, "machines search", foreign=True)
+    assert await with_lessons(own, foreign) is not None
+    assert await with_lessons(own, foreign, candidate=lamp) is None
+    assert await with_lessons(own, learned(rows), candidate=lamp) is not None
+
+
+async def test_of_many_lessons_each_proposal_looks_at_a_part_of_its_own() -> None:
+    rows = learned(planted(MOST_LEARNED * 3))
+    proposer = MinedProposer(space_of(rows[:100], ACTIONS), rows)
+    one, other = (proposer._drawn(seed_candidate(), "steer", seed) for seed in (1, 2))
+    assert len(one) == len(other) == MOST_LEARNED
+    assert one != other
+    assert one == proposer._drawn(seed_candidate(), "steer", 1)
+    few = MinedProposer(space_of(rows[:100], ACTIONS), rows[:ALL_LEARNED])
+    assert few._drawn(seed_candidate(), "steer", 1) == rows[:ALL_LEARNED]
+
+
+GAINS = st.lists(st.floats(-1, 1, allow_nan=False), min_size=2, max_size=8)
+
+
+@given(strata=st.lists(st.tuples(GAINS, GAINS), min_size=1, max_size=3))
+def test_the_statistic_of_one_place_is_welchs_and_of_several_follows_where_they_agree(
+    strata: list[tuple[list[float], list[float]]],
+) -> None:
+    rows: list[Reflection] = []
+    gains: list[float] = []
+    then: list[bool] = []
+    for place, (a, b) in enumerate(strata):
+        rows += learned([move("fan", value) for value in (*a, *b)], f"place {place}")
+        gains += [*a, *b]
+        then += [True] * len(a) + [False] * len(b)
+    then_N = np.array(then, dtype=bool)
+    z = Places(rows).z(np.array(gains), then_N, ~then_N)
+    if len(strata) == 1:
+        assert z == welch_z(np.array(strata[0][0]), np.array(strata[0][1]))
+    differences = [np.mean(a) - np.mean(b) for a, b in strata]
+    if all(one > 1e-9 for one in differences):
+        assert z > 0
+    if all(one < -1e-9 for one in differences):
+        assert z < 0

@@ -1,0 +1,1 @@
+"""Drift of what production serves: read off the corpus, told as a table and a picture."""

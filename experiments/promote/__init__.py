@@ -1,0 +1,1 @@
+"""Promoting a candidate: certified, registered, verified live, and undone in one command."""

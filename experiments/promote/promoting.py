@@ -1,0 +1,368 @@
+"""Promoting: a release becomes challenger, a canary looks, and only then does the champion's alias move.
+
+Promoted is not shipped. Where the canary fails, or somebody else moves the alias meanwhile, the alias stays and an
+activation gap is opened in the ledger: with what was seen and what to do next. Only a canary that passes closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from experiments.places import corpus_path
+from experiments.promote.canary import CHILD, Canaried, Plan, canary
+from experiments.promote.config import PromoteConfig
+from experiments.promote.expected import recorded_states
+from experiments.promote.ledger import (
+    Activated,
+    Challenged,
+    Entry,
+    GapClosed,
+    GapOpened,
+    PromotionLedger,
+    ledger_path,
+    tags_of,
+)
+from experiments.promote.places import Kept, keep, kept_of, locked
+from experiments.promote.ready import Ready, loaded_from
+from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, RegistrySource, Version
+from experiments.tracking import store_of
+from signatures.digest import digest_of
+from signatures.errors import ActivationGap, ReleaseRefused, StoreError, UsageError
+from signatures.release import Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from controllers.program import Controller
+    from controllers.release import Champion
+
+Say = Callable[[str], object]
+
+
+class Promoted(NamedTuple):
+    """A release that production decides by now."""
+
+    name: str
+    version: str
+    release: str
+    "digest"
+    from_version: str | None
+    verdict: str
+    "of the canary"
+    ungated: str
+    "why there is no certificate; empty where there is one"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What promoting and rolling back share: one model's ledger and registry, and who is told."""
+
+    name: str
+    root: Path
+    ledger: PromotionLedger
+    registry: Registry
+    say: Say
+
+    def record(self, entry: Entry) -> None:
+        """An entry of the ledger, and its mirror in MLflow; without the mirror the ledger holds all the same."""
+        head = self.ledger.add(entry)
+        title = f"{entry.kind} {self.name} version {entry.version}"
+        try:
+            self.registry.note(
+                self.name, tags_of(entry, head), {}, at_ms=round(entry.at.timestamp() * 1000), title=title
+            )
+        except StoreError as error:
+            self.say(f"note: `{title}` stands in the ledger and not in MLflow: {error}")
+
+    def source(self, alias: str) -> RegistrySource:
+        """The releases that an alias names."""
+        return RegistrySource(self.name, alias, self.registry.store)
+
+
+@contextmanager
+def desk(name: str, root: Path, say: Say) -> Iterator[Desk]:
+    """Nobody else promotes or rolls back meanwhile. Raises UsageError where somebody does, StoreError."""
+    with locked(root, name), PromotionLedger(ledger_path(root, name)) as ledger:
+        yield Desk(name, root, ledger, Registry(store_of(root)), say)
+
+
+def promote(given: Ready, *, say: Say, program: Sequence[str] = CHILD) -> Promoted:
+    """Register the release, challenge, look, and move the alias.
+
+    Raises ActivationGap where production would not follow; UsageError where another promotion goes on; StoreError.
+    """
+    from controllers.release import Champion
+
+    root = Path(given.config.root)
+    with desk(given.name, root, say) as at:
+        before = at.registry.version_of(given.name, CHAMPION)
+        release, version = _registered(given, at)
+        at.registry.point(given.name, CHALLENGER, version)
+        at.record(_challenged(release, version, before))
+        say(f"version {version.version} of {given.name} is challenger")
+        compiled = Champion(release, given.controller, {}, "")
+        return activate(at, Attempted(given.config, compiled, version, before), program=program)
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """One try to make a version champion."""
+
+    config: PromoteConfig
+    compiled: Champion
+    "the release, with the controller from the candidate's own file"
+    version: Version
+    before: Version | None
+    "the champion when the try began"
+
+    @property
+    def alias(self) -> str:
+        """By which the fresh process loads it: a version that is champion already is looked at as such."""
+        return CHAMPION if _same(self.before, self.version) else CHALLENGER
+
+
+def activate(at: Desk, tried: Attempted, *, program: Sequence[str] = CHILD) -> Promoted:
+    """Run the canary and move the alias; open a gap where it fails. Raises ActivationGap."""
+    seen = asyncio.run(canary(_plan(at, tried), program=program))
+    if not seen.passed:
+        raise _gap(at, tried, seen)
+    at.say(seen.verdict)
+    try:
+        _move(at, tried)
+    except (StoreError, ActivationGap) as error:
+        raise _gap(at, tried, Canaried(False, "the alias was not moved", (str(error),))) from error
+    release, version = tried.compiled.release, tried.version
+    was = None if tried.before is None else tried.before.version
+    at.record(
+        Activated(
+            name=at.name,
+            version=version.version,
+            release=release.digest,
+            candidate=release.candidate,
+            from_version=was,
+            certificate=certificate_digest(release),
+            ungated=release.ungated,
+            verdict=seen.verdict,
+            evidence=(seen.verdict,),
+            at=datetime.now(UTC),
+        )
+    )
+    _close_gaps(at, tried, seen)
+    at.say(f"champion: version {version.version} of {at.name}, before it {f'version {was}' if was else 'none'}")
+    return Promoted(at.name, version.version, release.digest, was, seen.verdict, release.ungated)
+
+
+def close_gaps(name: str, root: Path, *, say: Say, program: Sequence[str] = CHILD) -> Promoted | None:
+    """Try again what is open: the newest gap, or a challenge that was broken off. None where nothing is open.
+
+    A canary that passes closes it, and the gaps of the versions before it, which production is past. Raises
+    UsageError where its files are not below this root, or its version is gone; ActivationGap where it fails again.
+    """
+    with desk(name, root, say) as at:
+        found = unfinished(at.ledger.entries())
+        if not found:
+            return None
+        newest = max(found, key=lambda entry: int(entry.version))
+        say(f"trying version {newest.version} of {name} again: {len(found)} open")
+        version = at.registry.version(name, newest.version)
+        kept = kept_of(root, name, newest.release)
+        if version is None or kept is None:
+            what = "its version was deleted" if version is None else f"what was kept of it is not below {root}"
+            raise UsageError(f"version {newest.version} of {name}: {what}; promote the candidate anew")
+        before = at.registry.version_of(name, CHAMPION)
+        if not _same(before, version):
+            at.registry.point(name, CHALLENGER, version)
+        compiled = as_compiled(at, version, kept, newest.release)
+        return activate(at, Attempted(kept.config, compiled, version, before), program=program)
+
+
+def unfinished(entries: Sequence[Entry]) -> tuple[Challenged | GapOpened, ...]:
+    """What is open: gaps that no canary closed, and challenges of which the ledger does not say how they ended."""
+    found: dict[tuple[str, str], Challenged | GapOpened] = {}
+    for entry in entries:
+        key = entry.version, entry.release
+        if isinstance(entry, Challenged | GapOpened):
+            found[key] = entry
+        elif isinstance(entry, GapClosed) or not isinstance(found.get(key), GapOpened):
+            found.pop(key, None)
+    return tuple(found.values())
+
+
+def as_compiled(at: Desk, version: Version, kept: Kept, release: str) -> Champion:
+    """The release of a version, checked, with the controller from the kept candidate's own file. Raises UsageError."""
+    from controllers.release import Champion, Here, loaded
+    from experiments.wiring import model_of
+
+    lm = model_of(kept.config.lm, kept.config.api_base)
+    source = at.source(CHALLENGER)
+    files = source.files(version.token)
+    found = loaded(files, Here(lm=lm, digest=release, name=at.name), token=version.token, where=source.shown)
+    controller = loaded_from(Path(f"kept of version {version.version}"), kept.candidate, lm)
+    if controller.digest != found.release.candidate:
+        raise ReleaseRefused(f"candidate: {controller.digest} was kept, version {version.version} says otherwise")
+    return Champion(found.release, controller, {}, version.token)
+
+
+def certificate_digest(release: Release) -> str | None:
+    """Names the certificate in the ledger; None where there is none."""
+    return None if release.certificate is None else digest_of(release.certificate)
+
+
+def _registered(given: Ready, at: Desk) -> tuple[Release, Version]:
+    from optimizers.promotion import write_release
+
+    with TemporaryDirectory(prefix="tiller-promotion-") as temporary:
+        folder = Path(temporary) / "release"
+        release = write_release(folder, given.promotion(), at_s=time.time())
+        keep(at.root, at.name, release.digest, Kept(given.config, given.text))
+        version = at.registry.create(at.name, folder, tags_for(release))
+        at.say(f"release {release.digest} of candidate {release.candidate}: {_how(release)}")
+        if given.asked.with_pyfunc:
+            made = at.registry.create_pyfunc(at.name, folder, tags_for(release))
+            at.say(f"pyfunc: version {made.version} of {made.name}, for `mlflow models serve`")
+    return release, version
+
+
+def tags_for(release: Release) -> dict[str, str]:
+    """The tags of a version."""
+    lineage, certificate = release.lineage, release.certificate
+    found = {
+        "tiller.candidate": release.candidate,
+        "tiller.gate": "" if certificate is None else certificate.gate,
+        "tiller.ungated": release.ungated,
+        "tiller.generation": "" if lineage.generation is None else str(lineage.generation),
+        "tiller.search_run": lineage.search_run or "",
+        "tiller.name": lineage.name,
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _how(release: Release) -> str:
+    return f"UNGATED: {release.ungated}" if release.certificate is None else release.certificate.sentence
+
+
+def _challenged(release: Release, version: Version, before: Version | None) -> Challenged:
+    return Challenged(
+        name=release.name,
+        version=version.version,
+        release=release.digest,
+        candidate=release.candidate,
+        from_version=None if before is None else before.version,
+        certificate=certificate_digest(release),
+        ungated=release.ungated,
+        at=datetime.now(UTC),
+    )
+
+
+def _plan(at: Desk, tried: Attempted) -> Plan:
+    from experiments.catalogue import load_benchmark
+    from experiments.wiring import model_of
+
+    config = tried.config
+    benchmark = load_benchmark(config.benchmark, config.options)
+    worker_lm = model_of(config.worker_lm or config.lm, config.api_base) if config.worker == "chat" else None
+    return Plan(
+        config=config,
+        name=at.name,
+        alias=tried.alias,
+        compiled=tried.compiled,
+        recorded=asyncio.run(recorded_states(corpus_path(config, at.root, benchmark.id))),
+        before=None if tried.alias == CHAMPION else _controller_of(at, tried),
+        benchmark=benchmark,
+        worker=benchmark.worker(config.worker, worker_lm),
+    )
+
+
+def _controller_of(at: Desk, tried: Attempted) -> Controller | None:
+    """The present champion's controller, to choose states that tell the two apart; None where it does not load."""
+    from controllers.release import Here, loaded
+    from experiments.wiring import model_of
+
+    if tried.before is None:
+        return None
+    source = at.source(CHAMPION)
+    try:
+        lm = model_of(tried.config.lm, tried.config.api_base)
+        return loaded(source.files(tried.before.token), Here(lm=lm), where=source.shown).controller
+    except (UsageError, StoreError) as error:
+        at.say(f"note: the present champion cannot be compared with: {error}")
+        return None
+
+
+def _move(at: Desk, tried: Attempted) -> None:
+    """Move the aliases. Raises ActivationGap where they are not as they were when the try began; StoreError."""
+    now = at.registry.version_of(at.name, CHAMPION)
+    if not _same(now, tried.before):
+        raise ActivationGap(f"{CHAMPION} was moved by somebody else meanwhile: {_shown(tried.before)} to {_shown(now)}")
+    challenger = at.registry.version_of(at.name, CHALLENGER)
+    if tried.alias == CHALLENGER and not _same(challenger, tried.version):
+        raise ActivationGap(f"{CHALLENGER} was moved by somebody else meanwhile, to {_shown(challenger)}")
+    if tried.alias == CHAMPION:
+        return
+    if tried.before is not None:
+        at.registry.point(at.name, PREVIOUS, tried.before)
+    at.registry.point(at.name, CHAMPION, tried.version)
+
+
+def _gap(at: Desk, tried: Attempted, seen: Canaried) -> ActivationGap:
+    """Open the gap; the error that says so."""
+    release, version, before = tried.compiled.release, tried.version, tried.before
+    next_step = f"python -m experiments.promote_run --close-gaps name={at.name} root={shlex.quote(str(at.root))}"
+    at.record(
+        GapOpened(
+            name=at.name,
+            version=version.version,
+            release=release.digest,
+            candidate=release.candidate,
+            from_version=None if before is None else before.version,
+            certificate=certificate_digest(release),
+            ungated=release.ungated,
+            verdict=seen.verdict,
+            evidence=seen.evidence,
+            next_step=next_step,
+            at=datetime.now(UTC),
+        )
+    )
+    for line in seen.evidence:
+        at.say(f"  {line}")
+    stays = "there is no champion" if before is None else f"champion stays version {before.version}"
+    return ActivationGap(
+        f"activation gap: version {version.version} of {at.name}: {seen.verdict}; {stays}. Mend it, then: {next_step}"
+    )
+
+
+def _close_gaps(at: Desk, tried: Attempted, seen: Canaried) -> None:
+    """Close the gaps of this version and of those before it."""
+    for gap in at.ledger.open_gaps():
+        if int(gap.version) <= int(tried.version.version):
+            own = gap.release == tried.compiled.release.digest
+            verdict = seen.verdict if own else f"production is past it, at version {tried.version.version}"
+            at.record(
+                GapClosed(
+                    name=gap.name,
+                    version=gap.version,
+                    release=gap.release,
+                    candidate=gap.candidate,
+                    verdict=verdict,
+                    evidence=(seen.verdict,),
+                    at=datetime.now(UTC),
+                )
+            )
+            at.say(f"gap of version {gap.version} closed: {verdict}")
+
+
+def _same(one: Version | None, other: Version | None) -> bool:
+    return (None if one is None else one.token) == (None if other is None else other.token)
+
+
+def _shown(version: Version | None) -> str:
+    return "none" if version is None else f"version {version.version}"
