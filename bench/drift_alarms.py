@@ -13,7 +13,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
@@ -143,7 +146,11 @@ def main() -> None:
     """Print the tables and the JSON line."""
     worlds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     began = time.perf_counter()
-    tables = {"features": feature_rates(worlds), "success": success_rates(worlds), "power": power(max(1, worlds // 5))}
+    tables: dict[str, Sequence[Mapping[str, float | str]]] = {
+        "features": feature_rates(worlds),
+        "success": success_rates(worlds),
+        "power": power(max(1, worlds // 5)),
+    }
     for name, rows in tables.items():
         print(f"\n{name}")
         for row in rows:

@@ -15,16 +15,15 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from controllers.corpus import SqliteCorpus
-from signatures.records import Attempt
-from tests.worlds.harness import Harness, ServerProcess, headers, serving
+from signatures.records import Attempt, Task
+from tests.worlds.harness import Harness, ServerProcess, serving, until
 from tests.worlds.planted import PlantedBenchmark
 from tests.worlds.shipped import ship
 
@@ -34,7 +33,7 @@ AIM_MS = 50.0
 def main() -> None:
     """Print a table and a JSON line."""
     given = [float(text) for text in sys.argv[1:]]
-    lanes, rounds, think_ms = [*given, *(64, 8, 100)[len(given) :]][:3]
+    lanes, rounds, think_ms = [*given, *(64, 6, 500)[len(given) :]][:3]
     rows: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         for row, pause_ms, kill in (("paced", think_ms, False), ("no pause", 0.0, False), ("killed", think_ms, True)):
@@ -52,24 +51,19 @@ def main() -> None:
 async def measured(folder: Path, lanes: int, rounds: int, think_s: float, *, kill: bool) -> dict[str, float]:
     """Play the episodes and look at times and, afterwards, at the corpus."""
     world = PlantedBenchmark()
-    tasks, limits = world.tasks("search"), httpx.Limits(max_connections=lanes, max_keepalive_connections=lanes)
+    tasks = world.tasks("search")
     with serving(folder) as server:
-        async with httpx.AsyncClient(base_url=server.url, headers=headers(), limits=limits, timeout=30) as client:
-            harness = Harness(client, world.worker(None, None), think_s=think_s)
-            await harness.play(tasks[0], "warm")
-            harness.decide_s.clear()
-            harness.report_s.clear()
-
-            async def lane(number: int) -> None:
-                for turn in range(rounds):
-                    await harness.play(tasks[(number * rounds + turn) % len(tasks)], f"{number}.{turn}")
-
-            began = time.perf_counter()
-            playing: list[Any] = [lane(number) for number in range(lanes)]
-            if kill:
-                playing.append(_killing(server, harness, lanes * rounds))
-            await asyncio.gather(*playing)
-            took = time.perf_counter() - began
+        harness = Harness(server.port, world.worker(None, None), think_s=think_s)
+        await harness.lane(tasks[:1], "warm")
+        harness.decide_s.clear()
+        harness.report_s.clear()
+        chosen = [[tasks[(lane * rounds + turn) % len(tasks)] for turn in range(rounds)] for lane in range(lanes)]
+        began = time.perf_counter()
+        playing: list[Any] = [_later(harness, some, lane, think_s * lane / lanes) for lane, some in enumerate(chosen)]
+        if kill:
+            playing.append(_killing(server, harness, lanes * rounds))
+        await asyncio.gather(*playing)
+        took = time.perf_counter() - began
         server.stop()
     async with SqliteCorpus.open_readonly(folder / "runs" / "corpus-planted.db") as corpus:
         kept = {attempt.id async for attempt in corpus.scan(Attempt)}
@@ -86,10 +80,15 @@ async def measured(folder: Path, lanes: int, rounds: int, think_s: float, *, kil
     }
 
 
+async def _later(harness: Harness, tasks: Sequence[Task], lane: int, wait_s: float) -> None:
+    """A lane that begins later than the one before: harnesses do not start at one moment."""
+    await asyncio.sleep(wait_s)
+    await harness.lane(tasks, str(lane))
+
+
 async def _killing(server: ServerProcess, harness: Harness, after: int) -> None:
     """Kill the server while it works, and start it again."""
-    while len(harness.acknowledged) < after:
-        await asyncio.sleep(0.005)
+    await until(lambda: len(harness.acknowledged) >= after, patience_s=300)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
 

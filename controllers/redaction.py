@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-from signatures.records import TraceEvent
+from signatures.records import CheckerResult, TraceEvent
 
 MARK: Final = "[redacted]"
 _NAMES: Final = (
@@ -65,6 +65,7 @@ _SHAPES: Final = (
         *("access-key", "privatekey", "private_key", "private-key", "token"),
     ),
 )
+_TRIGGERS: Final = tuple(trigger for shape in _SHAPES for trigger in shape.triggers)
 
 
 def redacted(text: str) -> str:
@@ -78,7 +79,15 @@ def redacted(text: str) -> str:
 
 def redacted_trace(trace: tuple[TraceEvent, ...]) -> tuple[TraceEvent, ...]:
     """The same events; arguments that were JSON still are."""
+    whole = "\n".join(f"{event.name}\n{event.arguments}\n{event.text}" for event in trace).lower()
+    if not any(trigger in whole for trigger in _TRIGGERS):
+        return trace  # most have nothing that looks like a secret: seen in one pass
     return tuple(redacted_event(event) for event in trace)
+
+
+def redacted_checks(checks: tuple[CheckerResult, ...]) -> tuple[CheckerResult, ...]:
+    """The same results, their details without secrets."""
+    return tuple(check.model_copy(update={"detail": redacted(check.detail)}) for check in checks)
 
 
 def redacted_event(event: TraceEvent) -> TraceEvent:

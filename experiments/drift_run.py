@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,8 +73,8 @@ def tables_of(report: DriftReport) -> list[Table]:
     return [table for table in (features, success) if table.row_count]
 
 
-def told(measured: Measured, config: DriftConfig) -> None:
-    """Print the tables, the sentence, and what to do."""
+def told(measured: Measured, config: DriftConfig, *, propose: bool = True) -> None:
+    """Print the tables, the sentence, and what is proposed."""
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, soft_wrap=True, highlight=False)
@@ -86,7 +88,7 @@ def told(measured: Measured, config: DriftConfig) -> None:
         console.print(f"left out: {report.failed} ended by infrastructure, {report.unreadable} without a first state")
     console.print(f"report: {measured.folder}")
     console.print(report.sentence)
-    if report.alarm:
+    if report.alarm and propose:
         console.print(f"to roll back: {rollback_command(report, config)}")
 
 
@@ -106,15 +108,16 @@ def drift(
     """Compare production with what the champion was learned on; exits with 1 on an alarm."""
     with exits():
         chosen = resolve(config, words or [], benchmark)
-        if auto_rollback and chosen.release is not None:
-            raise UsageError("--auto-rollback restores a champion of the registry; release=FOLDER names none")
+        if auto_rollback and (chosen.release is not None or chosen.alias != DriftConfig().alias):
+            raise UsageError("--auto-rollback restores a champion of the registry; another release was named")
         measured = run(chosen)
         if as_json:
             print(measured.report.model_dump_json(indent=1))
         else:
-            told(measured, chosen)
+            told(measured, chosen, propose=not auto_rollback)
         if measured.report.alarm and auto_rollback:
-            roll_back(measured.report, chosen)
+            out = sys.stderr if as_json else sys.stdout
+            roll_back(measured.report, chosen, say=lambda line: print(line, file=out, flush=True))
         if measured.report.alarm:
             raise SystemExit(ALARM)
 
@@ -136,15 +139,21 @@ def rollback_command(report: DriftReport, config: DriftConfig) -> str:
     return f"python -m experiments.rollback_run {report.name}{'' if config.root == 'runs' else f' root={config.root}'}"
 
 
-def roll_back(report: DriftReport, config: DriftConfig) -> None:
-    """Restore the previous champion, for the reason that the report gives. Raises TillerError."""
+def roll_back(report: DriftReport, config: DriftConfig, *, say: Callable[[str], object]) -> None:
+    """Restore the previous champion, for the reason that the report gives. Raises TillerError.
+
+    UsageError where another release became champion since it was looked at: that one showed no drift.
+    """
+    from experiments.drift.measuring import release_of
     from experiments.promote.rolling_back import roll_back as restore
 
-    print(restore(report.name, root=Path(config.root), why=report.sentence))
+    if (now := release_of(config).digest) != report.release:
+        raise UsageError(f"{report.name}: nothing was rolled back: release {now} became champion meanwhile")
+    restore(report.name, Path(config.root), reason=report.sentence, say=say)
 
 
 def _index(one: FeatureDrift) -> str:
-    return "-" if one.psi is None else f"{one.psi:.2f} [{_number(one.lo, 2)}, {_number(one.hi, 2)}]"
+    return "-" if one.psi is None else f"{_number(one.psi, 2)} [{_number(one.lo, 2)}, {_number(one.hi, 2)}]"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

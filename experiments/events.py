@@ -17,6 +17,7 @@ from typing import IO, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError
 
 from controllers.jsonlog import JsonLog, read_jsonlog
+from controllers.redaction import redacted, redacted_checks, redacted_trace
 from experiments.search.confirmed import Confirmed
 from signatures.digest import canonical_json, digest_bytes
 from signatures.errors import StoreError, UsageError
@@ -111,13 +112,13 @@ class ArtifactWritten(Record):
 
 
 class AttemptSeen(Record):
-    """One attempt of a traced episode: what was observed of it, never a verdict."""
+    """One attempt of a traced episode: what was observed of it, without secrets, never a verdict."""
 
     attempt_id: str
-    steer: str = ""
+    steer: Annotated[str, AfterValidator(redacted)] = ""
     outcome: str = "ok"
-    events: tuple[TraceEvent, ...] = ()
-    checks: tuple[CheckerResult, ...] = ()
+    events: Annotated[tuple[TraceEvent, ...], AfterValidator(redacted_trace)] = ()
+    checks: Annotated[tuple[CheckerResult, ...], AfterValidator(redacted_checks)] = ()
 
 
 class EpisodeTraced(Record):

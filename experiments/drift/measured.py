@@ -119,7 +119,8 @@ def sentence_of(report: DriftReport, *, has_reference: bool) -> str:
         return f"drift is not measured: the release holds no reference ({seen})"
     if not report.alarm:
         return f"no drift shown in {seen}: {'; '.join(_compared(report))}"
-    alarms = [*(_shifted(one) for one in report.features if one.alarm), *(_fallen(one) for one in _objectives(report))]
+    shifted = sorted((one for one in report.features if one.alarm), key=lambda one: one.p)
+    alarms = [*(_fallen(one) for one in _objectives(report)), *(_shifted(one) for one in shifted)]
     more = f", and {len(alarms) - _NAMED} more" if len(alarms) > _NAMED else ""
     return f"drift in {seen}: {', '.join(alarms[:_NAMED])}{more}"
 

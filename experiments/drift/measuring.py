@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from controllers.corpus import SqliteCorpus
 from controllers.release import FolderSource, Here, ReleaseSource, load_champion
-from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.drift.config import DriftConfig
 from experiments.drift.figure import draw_drift
@@ -37,7 +36,7 @@ async def measure(config: DriftConfig) -> Measured:
     """Compare production with what the champion was learned on. Raises UsageError, StoreError."""
     root = Path(config.root)
     benchmark = load_benchmark(config.benchmark, config.options)
-    release = _release(config, benchmark, root)
+    release = release_of(config)
     path = corpus_path(config, root, benchmark.id)
     if not path.is_file():
         raise UsageError(f"{path}: no such corpus; nothing was played here yet")
@@ -55,21 +54,23 @@ def limits_of(config: DriftConfig) -> Limits:
     return Limits(alpha=config.alpha, least_psi=config.least_psi, tolerance=config.tolerance, window=config.window)
 
 
-def _release(config: DriftConfig, benchmark: Benchmark, root: Path) -> Release:
+def release_of(config: DriftConfig) -> Release:
+    """The release that the config names, loaded and checked as production does. Raises UsageError, StoreError."""
+    benchmark = load_benchmark(config.benchmark, config.options)
     names = [name.strip() for name in (config.lm or "").split(",") if name.strip()]
     models = {name: lm for name in names if (lm := model_of(name, config.api_base)) is not None}
     name = config.name or benchmark.id
     here = Here(lm=models or None, name=config.name if config.release else name)
-    release = load_champion(_source(config, name, root), here).release
+    release = load_champion(_source(config, name), here).release
     if release.benchmark != benchmark.id:
         raise UsageError(f"release {release.name} was made for {release.benchmark}, not {benchmark.id}")
     return release
 
 
-def _source(config: DriftConfig, name: str, root: Path) -> ReleaseSource:
+def _source(config: DriftConfig, name: str) -> ReleaseSource:
     if config.release is not None:
         return FolderSource(Path(config.release))
     from experiments.registry import RegistrySource
     from experiments.tracking import store_of
 
-    return RegistrySource(name, config.alias, store_of(root))
+    return RegistrySource(name, config.alias, store_of(Path(config.root)))

@@ -16,7 +16,7 @@ from experiments.harvest.config import HarvestConfig
 from experiments.harvest.findings import findings_of
 from experiments.harvest.harvests import Earlier, Harvest, Unread, alone, earlier_harvests, write_harvest
 from experiments.harvest.report import report_of
-from experiments.harvest.signals import Signal, signals_of
+from experiments.harvest.signals import Signal, plain, signals_of
 from experiments.harvest.tasks import SPLITS, Sorted, sort_tasks, tasks_text
 from experiments.places import corpus_path
 from experiments.production.prompts import Prompts, prompts_path
@@ -79,7 +79,7 @@ async def analyse(corpus: SqliteCorpus, benchmark: str, known: frozenset[str]) -
         except (StoreError, ValueError) as error:  # a trace that is no trace is a ValueError
             if isinstance(error, StoreError) and error.retryable:
                 raise
-            failures.append(Unread(episode=episode.id, error=" ".join(str(error).split())[:500]))
+            failures.append(Unread(episode=episode.id, error=plain(str(error), 500)))
         else:
             shown.append((episode, signals_of(episode, history, decisions)))
     return Analysed(shown, failures, until)

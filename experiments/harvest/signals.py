@@ -22,7 +22,7 @@ Kind = Literal[
     "call repeated",
 ]
 REPEATS: Final = 3
-"""Calls of one tool with the same arguments in one attempt, from which on they are a signal."""
+"""Calls of one tool with the same arguments and answer in one attempt, from which on they are a signal."""
 
 
 class Meaning(NamedTuple):
@@ -72,7 +72,7 @@ MEANING: Final[Mapping[Kind, Meaning]] = MappingProxyType(
             serious=False,
         ),
         "call repeated": Meaning(
-            f"`{{subject}}` was called {REPEATS} times or more with the same arguments in one attempt",
+            f"`{{subject}}` was called {REPEATS} times or more in one attempt, with the same arguments and answer",
             "look for a loop in these traces; a smaller grant of turns may lose nothing",
             serious=False,
         ),
@@ -99,10 +99,16 @@ def signals_of(episode: Episode, history: Sequence[Seen], decisions: Sequence[De
         *_steers(history),
         *(one for seen in history for one in _inside(seen)),
     ):
-        named = found.setdefault((kind, subject), [])
+        named = found.setdefault((kind, plain(subject, 80)), [])
         if attempt and attempt not in named:
             named.append(attempt)
     return [Signal(kind, subject, tuple(attempts)) for (kind, subject), attempts in found.items()]
+
+
+def plain(text: str, most: int) -> str:
+    """What a worker or a disk said, as one line for a page and a terminal, cut; `?` for what could steer either."""
+    line = " ".join(text.split())[:most]
+    return "".join(c if c.isprintable() and c not in "`<>|" else "?" for c in line) or "(no name)"
 
 
 _Shown = tuple[Kind, str, str]
@@ -147,10 +153,10 @@ def _inside(seen: Seen) -> Iterator[_Shown]:
     attempt = seen.attempt
     if attempt.outcome in ("refusal", "empty", "timeout"):
         yield "odd outcome", attempt.outcome, attempt.id
-    calls = Counter((event.name, event.arguments) for event in seen.trace if event.kind == "tool")
+    calls = Counter((event.name, event.arguments, event.text) for event in seen.trace if event.kind == "tool")
     for event in seen.trace:
         if event.kind == "tool" and event.failed:
             yield "tool failed", event.name, attempt.id
-    for (name, _), times in calls.items():
+    for (name, _, _), times in calls.items():
         if times >= REPEATS:
             yield "call repeated", name, attempt.id

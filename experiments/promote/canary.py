@@ -212,6 +212,8 @@ async def _hear(question: Question, witness: Witness | None, program: Sequence[s
     try:
         async with asyncio.timeout(timeout_s):
             heard = await _talk(child, question, witness)
+            if heard.problem == NO_ANSWER:
+                await child.wait()  # it is on its way out, and may still be saying why
     except TimeoutError:
         heard = Heard(None, f"the fresh process has not answered within {timeout_s:g} s")
     finally:

@@ -52,7 +52,7 @@ class Parent:
         number = self.asked
         self.waiting[number] = coming = asyncio.get_running_loop().create_future()
         self.say(Call(number=number, task=task.digest, context=context, start=start))
-        reply = await coming
+        reply: Reply = await coming
         if reply.result is None:
             raise WorkerError(reply.error)
         return reply.result

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from experiments.events import FILE, CandidateScored, SearchStarted, read_events
 from experiments.gate.holdout.contenders import CANDIDATES
-from experiments.whole_file import read_whole
-from signatures.digest import digest_of
-from signatures.errors import StoreError
+from experiments.search.learned import read_learned
 from signatures.release import Lineage
-
-LEARNED: Final = "learned.json"
-"""In a run folder: what a search that learns from everything has read."""
 
 
 def lineage_of(file: Path, candidate: str) -> Lineage:
@@ -39,24 +31,12 @@ def lineage_of(file: Path, candidate: str) -> Lineage:
                 pass
     if scored is None:
         return Lineage(name=file.stem)
+    learned = read_learned(folder)
     return Lineage(
         search_run=folder.name,
         engine=engine,
         name=scored.name,
         generation=scored.generation,
         parents=tuple(scored.tags.get("tiller.parents", "").replace(",", " ").split()),
-        learned_from=learned_from(folder / LEARNED),
+        learned_from={one.name: one.digest for one in learned.corpora} if learned else {},
     )
-
-
-def learned_from(file: Path) -> Mapping[str, str]:
-    """Corpus -> digest of what was read of it; empty where the search had read none but its own. Raises StoreError."""
-    text = read_whole(file)
-    if text is None:
-        return {}
-    try:
-        body = json.loads(text)
-        read = {str(one["corpus"]): digest_of(one) for one in body["corpora"]}
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{file}: does not say what was read: {error!r}") from error
-    return read

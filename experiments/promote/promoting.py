@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,32 +19,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from experiments.places import corpus_path
 from experiments.promote.canary import CHILD, Canaried, Plan, canary
 from experiments.promote.config import PromoteConfig
+from experiments.promote.desk import Desk, Say, certificate_digest, desk, same, shown
 from experiments.promote.expected import recorded_states
-from experiments.promote.ledger import (
-    Activated,
-    Challenged,
-    Entry,
-    GapClosed,
-    GapOpened,
-    PromotionLedger,
-    ledger_path,
-    tags_of,
-)
-from experiments.promote.places import Kept, keep, kept_of, locked
-from experiments.promote.ready import Ready, loaded_from
-from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, RegistrySource, Version
-from experiments.tracking import store_of
-from signatures.digest import digest_of
-from signatures.errors import ActivationGap, ReleaseRefused, StoreError, UsageError
+from experiments.promote.ledger import Activated, Challenged, GapClosed, GapOpened
+from experiments.promote.places import Kept, keep
+from experiments.promote.ready import Ready
+from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, Version
+from signatures.errors import ActivationGap, StoreError, UsageError
 from signatures.release import Release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from controllers.program import Controller
     from controllers.release import Champion
-
-Say = Callable[[str], object]
 
 
 class Promoted(NamedTuple):
@@ -60,39 +45,6 @@ class Promoted(NamedTuple):
     "of the canary"
     ungated: str
     "why there is no certificate; empty where there is one"
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What promoting and rolling back share: one model's ledger and registry, and who is told."""
-
-    name: str
-    root: Path
-    ledger: PromotionLedger
-    registry: Registry
-    say: Say
-
-    def record(self, entry: Entry) -> None:
-        """An entry of the ledger, and its mirror in MLflow; without the mirror the ledger holds all the same."""
-        head = self.ledger.add(entry)
-        title = f"{entry.kind} {self.name} version {entry.version}"
-        try:
-            self.registry.note(
-                self.name, tags_of(entry, head), {}, at_ms=round(entry.at.timestamp() * 1000), title=title
-            )
-        except StoreError as error:
-            self.say(f"note: `{title}` stands in the ledger and not in MLflow: {error}")
-
-    def source(self, alias: str) -> RegistrySource:
-        """The releases that an alias names."""
-        return RegistrySource(self.name, alias, self.registry.store)
-
-
-@contextmanager
-def desk(name: str, root: Path, say: Say) -> Iterator[Desk]:
-    """Nobody else promotes or rolls back meanwhile. Raises UsageError where somebody does, StoreError."""
-    with locked(root, name), PromotionLedger(ledger_path(root, name)) as ledger:
-        yield Desk(name, root, ledger, Registry(store_of(root)), say)
 
 
 def promote(given: Ready, *, say: Say, program: Sequence[str] = CHILD) -> Promoted:
@@ -127,7 +79,7 @@ class Attempted:
     @property
     def alias(self) -> str:
         """By which the fresh process loads it: a version that is champion already is looked at as such."""
-        return CHAMPION if _same(self.before, self.version) else CHALLENGER
+        return CHAMPION if same(self.before, self.version) else CHALLENGER
 
 
 def activate(at: Desk, tried: Attempted, *, program: Sequence[str] = CHILD) -> Promoted:
@@ -159,62 +111,6 @@ def activate(at: Desk, tried: Attempted, *, program: Sequence[str] = CHILD) -> P
     _close_gaps(at, tried, seen)
     at.say(f"champion: version {version.version} of {at.name}, before it {f'version {was}' if was else 'none'}")
     return Promoted(at.name, version.version, release.digest, was, seen.verdict, release.ungated)
-
-
-def close_gaps(name: str, root: Path, *, say: Say, program: Sequence[str] = CHILD) -> Promoted | None:
-    """Try again what is open: the newest gap, or a challenge that was broken off. None where nothing is open.
-
-    A canary that passes closes it, and the gaps of the versions before it, which production is past. Raises
-    UsageError where its files are not below this root, or its version is gone; ActivationGap where it fails again.
-    """
-    with desk(name, root, say) as at:
-        found = unfinished(at.ledger.entries())
-        if not found:
-            return None
-        newest = max(found, key=lambda entry: int(entry.version))
-        say(f"trying version {newest.version} of {name} again: {len(found)} open")
-        version = at.registry.version(name, newest.version)
-        kept = kept_of(root, name, newest.release)
-        if version is None or kept is None:
-            what = "its version was deleted" if version is None else f"what was kept of it is not below {root}"
-            raise UsageError(f"version {newest.version} of {name}: {what}; promote the candidate anew")
-        before = at.registry.version_of(name, CHAMPION)
-        if not _same(before, version):
-            at.registry.point(name, CHALLENGER, version)
-        compiled = as_compiled(at, version, kept, newest.release)
-        return activate(at, Attempted(kept.config, compiled, version, before), program=program)
-
-
-def unfinished(entries: Sequence[Entry]) -> tuple[Challenged | GapOpened, ...]:
-    """What is open: gaps that no canary closed, and challenges of which the ledger does not say how they ended."""
-    found: dict[tuple[str, str], Challenged | GapOpened] = {}
-    for entry in entries:
-        key = entry.version, entry.release
-        if isinstance(entry, Challenged | GapOpened):
-            found[key] = entry
-        elif isinstance(entry, GapClosed) or not isinstance(found.get(key), GapOpened):
-            found.pop(key, None)
-    return tuple(found.values())
-
-
-def as_compiled(at: Desk, version: Version, kept: Kept, release: str) -> Champion:
-    """The release of a version, checked, with the controller from the kept candidate's own file. Raises UsageError."""
-    from controllers.release import Champion, Here, loaded
-    from experiments.wiring import model_of
-
-    lm = model_of(kept.config.lm, kept.config.api_base)
-    source = at.source(CHALLENGER)
-    files = source.files(version.token)
-    found = loaded(files, Here(lm=lm, digest=release, name=at.name), token=version.token, where=source.shown)
-    controller = loaded_from(Path(f"kept of version {version.version}"), kept.candidate, lm)
-    if controller.digest != found.release.candidate:
-        raise ReleaseRefused(f"candidate: {controller.digest} was kept, version {version.version} says otherwise")
-    return Champion(found.release, controller, {}, version.token)
-
-
-def certificate_digest(release: Release) -> str | None:
-    """Names the certificate in the ledger; None where there is none."""
-    return None if release.certificate is None else digest_of(release.certificate)
 
 
 def _registered(given: Ready, at: Desk) -> tuple[Release, Version]:
@@ -301,11 +197,11 @@ def _controller_of(at: Desk, tried: Attempted) -> Controller | None:
 def _move(at: Desk, tried: Attempted) -> None:
     """Move the aliases. Raises ActivationGap where they are not as they were when the try began; StoreError."""
     now = at.registry.version_of(at.name, CHAMPION)
-    if not _same(now, tried.before):
-        raise ActivationGap(f"{CHAMPION} was moved by somebody else meanwhile: {_shown(tried.before)} to {_shown(now)}")
+    if not same(now, tried.before):
+        raise ActivationGap(f"{CHAMPION} was moved by somebody else meanwhile: {shown(tried.before)} to {shown(now)}")
     challenger = at.registry.version_of(at.name, CHALLENGER)
-    if tried.alias == CHALLENGER and not _same(challenger, tried.version):
-        raise ActivationGap(f"{CHALLENGER} was moved by somebody else meanwhile, to {_shown(challenger)}")
+    if tried.alias == CHALLENGER and not same(challenger, tried.version):
+        raise ActivationGap(f"{CHALLENGER} was moved by somebody else meanwhile, to {shown(challenger)}")
     if tried.alias == CHAMPION:
         return
     if tried.before is not None:
@@ -357,12 +253,4 @@ def _close_gaps(at: Desk, tried: Attempted, seen: Canaried) -> None:
                     at=datetime.now(UTC),
                 )
             )
-            at.say(f"gap of version {gap.version} closed: {verdict}")
-
-
-def _same(one: Version | None, other: Version | None) -> bool:
-    return (None if one is None else one.token) == (None if other is None else other.token)
-
-
-def _shown(version: Version | None) -> str:
-    return "none" if version is None else f"version {version.version}"
+            at.say(f"gap of version {gap.version} closed{'' if own else f': {verdict}'}")

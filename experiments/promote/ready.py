@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from controllers import Worker
 from controllers.corpus import SqliteCorpus
@@ -178,7 +178,7 @@ def _fallback(file: Path, controller: Controller) -> dict[PolicyName, str]:
     """The rules of a saved controller, for those policies that ask a model. Raises UsageError."""
     rules = loaded_from(file, _text(file)[0], None)
     asking = [name for name, policy in controller.policies.items() if policy.tier != "rule"]
-    return {cast(PolicyName, name): rules.policies[name].text for name in asking}
+    return {name: rules.policies[name].text for name in asking}
 
 
 async def _reference(

@@ -176,3 +176,12 @@ def test_a_long_name_is_cut_too() -> None:
 def test_the_latest_are_shown(last: int, expected: list[str]) -> None:
     events = [observed(TraceEvent(turn=n, kind="message", text=str(n))) for n in range(9)]
     assert [re.findall(r">(\d+)<", line)[0] for line in render(events, last=last)] == expected
+
+
+def test_a_secret_does_not_reach_a_prompt_even_where_the_text_is_cut() -> None:
+    secret = "sk-" + "a1B2" * 10
+    text = "x" * (TEXT_CAP - 10) + " " + secret + "y " * TEXT_CAP
+    event = tool("env", arguments=json.dumps({"api_key": secret}), text=text)
+    (line,) = render([Observation(attempt_id="a", source=event)])
+    assert "a1B2" not in line
+    assert "[redacted]" in line

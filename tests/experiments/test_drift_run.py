@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from controllers.corpus import SqliteCorpus
+from controllers.release import load_champion
 from experiments.cli import start
 from experiments.drift.config import DriftConfig
-from experiments.drift.measuring import measure
-from experiments.drift_run import app, resolve, rollback_command
+from experiments.drift.measuring import Measured, measure
+from experiments.drift_run import app, resolve, roll_back, rollback_command, run
+from experiments.promote_run import app as promote
+from experiments.registry import Registry, RegistrySource
+from experiments.tracking import store_of
 from signatures.errors import UsageError
-from tests.worlds.drifting import WORLD, WORSE, Shipped, played, shipped
-from tests.worlds.shipped import BENCHMARK
+from tests.worlds.drifting import WORLD, WORSE, Shipped, played, searched, shipped
+from tests.worlds.gated import saved
+from tests.worlds.lab import Lab, lamp_follower, steered
+from tests.worlds.shipped import BENCHMARK, serve
 
+PROMOTED = (f"benchmark={BENCHMARK}", "turns=3")
 TASKS = WORLD.tasks("production")
 
 
@@ -81,7 +90,7 @@ def test_the_rollback_command_names_the_model_and_the_root(drifted: Shipped) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--auto-rollback",), "release=FOLDER names none"),
+        (("--auto-rollback",), "another release was named"),
         (("a", "b"), "one registered model at a time"),
         (("alpha=2",), "alpha"),
     ],
@@ -98,3 +107,55 @@ def test_a_word_is_the_model_and_the_rest_are_overrides() -> None:
     assert resolve(None, ["my-model", "alpha=0.01"], None) == DriftConfig(name="my-model", alpha=0.01)
     with pytest.raises(UsageError):
         resolve(None, ["../x"], None)
+
+
+@pytest.mark.slow
+def test_auto_rollback_restores_the_champion_before_and_no_other(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a real registry: two promotions, a worker that gets worse, an alarm."""
+    registry = Registry(store_of(root))
+    asyncio.run(_searched(root))
+    for name, candidate in (("first", steered("fan")), ("second", lamp_follower())):
+        with pytest.raises(SystemExit) as ended:
+            start(promote, [saved(root / "saved", name, candidate), "--allow-ungated", f"root={root}", *PROMOTED])
+        assert ended.value.code == 0
+    asyncio.run(_produced(root))
+    asked = [f"root={root}", "--benchmark", BENCHMARK]
+    report = measured_by(asked, 1).report
+    assert champion(registry) == "2", "an alarm proposes, it does not perform"
+    capsys.readouterr()
+    measured_by([*asked, "--auto-rollback"], 1)
+    assert champion(registry) == "1"
+    assert "champion: version 1 of planted again, before it version 2: drift in 96" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="became champion meanwhile"):
+        roll_back(report, resolve(None, asked[:1], BENCHMARK), say=print)
+    measured_by([*asked, "--auto-rollback"], 0)
+    assert champion(registry) == "1"
+
+
+def measured_by(arguments: list[str], code: int) -> Measured:
+    """The look that the command line asks for; it must end with this code."""
+    with pytest.raises(SystemExit) as ended:
+        start(app, arguments)
+    assert (ended.value.code or 0) == code
+    return run(resolve(None, arguments[:1], BENCHMARK))
+
+
+def champion(registry: Registry) -> str:
+    found = registry.version_of("planted", "champion")
+    assert found is not None
+    return found.version
+
+
+async def _searched(root: Path) -> None:
+    lab = Lab(root)
+    with closing(SqliteCorpus(root / "corpus-planted.db")) as corpus:
+        await searched(corpus, lab, 60)
+    lab.close()
+
+
+async def _produced(root: Path) -> None:
+    now = load_champion(RegistrySource("planted", "champion", store_of(root)))
+    with closing(SqliteCorpus(root / "corpus-planted.db")) as corpus:
+        await serve(corpus, now, TASKS[:96], worker=WORSE)

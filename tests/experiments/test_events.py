@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from experiments.events import (
     FILE,
     ArtifactWritten,
+    AttemptSeen,
     Body,
     CandidateScored,
     CandidateUpdated,
@@ -28,6 +29,7 @@ from experiments.events import (
 )
 from experiments.search.confirmed import Confirmed, Pair
 from signatures.errors import StoreError, UsageError
+from signatures.records import CheckerResult, TraceEvent
 
 TEXTS = st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4)
 METRICS = st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False), max_size=4)
@@ -209,3 +211,16 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
 def test_importing_events_imports_no_tracker() -> None:
     code = "import sys, experiments.events; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_shown_of_an_attempt_holds_no_secret() -> None:
+    """An event goes to the tracking server; the corpus keeps the trace whole."""
+    key = "sk-abcdefghij0123456789"
+    seen = AttemptSeen(
+        attempt_id="a1",
+        steer=f"use {key}",
+        events=(TraceEvent(turn=0, kind="tool", name="env", arguments=f'{{"k":"{key}"}}', text=f"API_KEY={key}"),),
+        checks=(CheckerResult(objective="secure", value=0.0, unit="share", detail=f"leaks {key}"),),
+    )
+    assert key not in seen.model_dump_json()
+    assert AttemptSeen.model_validate_json(seen.model_dump_json()) == seen

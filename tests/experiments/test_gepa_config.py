@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.config import dump, merge
-from experiments.gepa_config import GepaConfig
+from experiments.gepa_config import ADDED, GepaConfig
 from signatures.errors import UsageError
 
 
@@ -60,3 +60,22 @@ def test_a_value_that_cannot_be_is_named(override: str, named: str) -> None:
 def test_every_field_that_may_be_left_out_can_be_dumped(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(dump(GepaConfig()), encoding="utf-8")
     assert merge(GepaConfig, tmp_path / "config.toml") == GepaConfig()
+
+
+def test_what_an_older_run_was_told_is_told_as_it_was() -> None:
+    plain = GepaConfig()
+    assert set(plain.told()) == set(GepaConfig.model_fields) - set(ADDED)
+    assert plain.told(without=frozenset({"root"})).keys() == plain.told().keys() - {"root"}
+    learning = GepaConfig(learn_from="all", harvested="tasks.jsonl")
+    assert learning.told() == {**plain.told(), "learn_from": "all", "harvested": "tasks.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("override", "learn_from"),
+    [("learn_from=all", "all"), ("learn_from=a.db", "a.db"), ('learn_from=["a.db", "b.db"]', ("a.db", "b.db"))],
+)
+def test_what_to_learn_from_is_all_or_paths(tmp_path: Path, override: str, learn_from: object) -> None:
+    config = merge(GepaConfig, None, [override])
+    assert config.learn_from == learn_from
+    (tmp_path / "config.toml").write_text(dump(config), encoding="utf-8")
+    assert merge(GepaConfig, tmp_path / "config.toml") == config

@@ -23,7 +23,7 @@ from pydantic import JsonValue
 from controllers.program import loads
 from experiments.config import merge
 from experiments.gepa_config import GepaConfig
-from experiments.gepa_run import resolve
+from experiments.gepa_run import resolve, translated
 from judges.manifest import Manifest
 from signatures.errors import UsageError
 from tests.worlds.forked import ROOT, Child, Ended, Forker
@@ -517,3 +517,30 @@ def test_from_the_shell_it_runs_the_telecom_benchmark(tmp_path: Path) -> None:
     for name in ("random@2", "continue@2", "placebo@2", "refine@2/", "long@1", "wifi_calling", "vpn"):
         assert name in done.stdout
     assert (tmp_path / "runs" / "telecom-gepa-s0-1" / "front.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["--live", "seed=3"], ["live=true", "seed=3"]),
+        (["--learn-from", "all", "--json"], ["learn_from=all", "--json"]),
+        (["--learn-from=all"], ["learn_from=all"]),
+        (["train=4", "--learn-from", '["a.db"]'], ["train=4", 'learn_from=["a.db"]']),
+        (["--learn-from"], ["--learn-from"]),
+    ],
+)
+def test_learn_from_and_live_are_overrides_by_another_spelling(given: list[str], meant: list[str]) -> None:
+    assert translated(given) == meant
+
+
+def test_learn_from_without_a_value_is_refused_in_one_line(forker: Forker, tmp_path: Path) -> None:
+    assert "--learn-from" in one_line(forker.run(["--learn-from"], tmp_path))
+
+
+def test_a_corpus_to_learn_from_that_is_not_there_is_named_and_nothing_is_written(
+    forker: Forker, tmp_path: Path
+) -> None:
+    ended = forker.run(["--learn-from", "nowhere.db", *arguments()], tmp_path)
+    assert ended.code == 2
+    assert "nowhere.db: no such corpus" in one_line(ended)
+    assert not (tmp_path / "runs").exists()

@@ -107,4 +107,4 @@ def test_any_state_survives_the_tag() -> None:
 
 
 def test_a_report_without_objectives_has_a_view() -> None:
-    assert views.candidates_view("r", objectives=(), cost_metric="cost/turns")
+    assert candidates_view("r", objectives=(), cost_metric="cost/turns")

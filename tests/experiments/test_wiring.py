@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from controllers.scripted_engine import scripted_lm
 from controllers.workers.scripted import ScriptedWorker
+from experiments.harvest.tasks import HarvestedTask, tasks_text
 from experiments.places import claim
 from experiments.wiring import Ready, definition_of_done, ready, require_disjoint, split_tasks, wired
 from judges.manifest import require_unchanged
@@ -145,3 +146,40 @@ class Leaky(PlantedBenchmark):
 def test_an_overlap_with_the_holdout_is_found_before_it_is_ever_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="tasks of holdout are in another split"):
         split_tasks(Leaky(), small(tmp_path))
+
+
+def harvest(path: Path, *found: Task) -> str:
+    path.write_text(tasks_text([HarvestedTask(task=task, episodes=("e",)) for task in found]), encoding="utf-8")
+    return str(path)
+
+
+def test_harvested_tasks_are_train_tasks_after_those_of_the_search_split(tmp_path: Path) -> None:
+    world = PlantedBenchmark()
+    new = world.tasks("production")[:3]
+    plain = split_tasks(world, small(tmp_path))
+    splits = split_tasks(world, small(tmp_path, harvested=harvest(tmp_path / "tasks.jsonl", *new)))
+    assert splits.train == (*plain.train, *new)
+    assert (splits.val, splits.dev) == (plain.val, plain.dev)
+    given = ready(small(tmp_path, harvested=str(tmp_path / "tasks.jsonl")))
+    assert given.manifest.splits["search"] != ready(small(tmp_path)).manifest.splits["search"]
+
+
+@pytest.mark.parametrize("split", ["search", "dev", "holdout"])
+def test_a_harvested_task_that_a_split_has_is_refused(tmp_path: Path, split: Split) -> None:
+    world = PlantedBenchmark()
+    there = world.tasks(split)[-1]
+    said_again = there.model_copy(update={"digest": "renamed", "prompt": f"  {there.prompt.upper()} "})
+    for task in (there, said_again):
+        file = harvest(tmp_path / "tasks.jsonl", world.tasks("production")[0], task)
+        with pytest.raises(UsageError, match=f"harvested: 1 tasks are in the {split} split already: {task.digest}"):
+            split_tasks(world, small(tmp_path, harvested=file))
+
+
+def test_a_harvest_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read harvested tasks"):
+        ready(small(tmp_path, harvested="nowhere.jsonl"))
+
+
+def test_what_to_learn_from_is_looked_at_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.db: no such corpus"):
+        ready(small(tmp_path, learn_from="nowhere.db"))

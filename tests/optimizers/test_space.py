@@ -36,9 +36,8 @@ def moved(**features: float) -> Reflection:
 
 def test_another_benchmarks_moves_add_values_and_no_feature() -> None:
     own = [moved(correct=0.0, attempts=1.0), moved(correct=1.0, attempts=1.0)]
-    foreign = moved(correct=0.5, attempts=3.0, gauge=1.0).model_copy(
-        update={"origin": "gauges search", "foreign": True}
-    )
+    elsewhere = {"origin": "gauges search", "foreign": True}
+    foreign = moved(correct=0.5, attempts=3.0, gauge=1.0).model_copy(update=elsewhere)
     other = moved(correct=0.5, gauge=0.0).model_copy(update=elsewhere)
     assert space_of([*own, foreign, other], ACTIONS).thresholds == {"correct": (0.25, 0.75), "attempts": (2.0,)}
     assert space_of([foreign, other], ACTIONS).thresholds == {}

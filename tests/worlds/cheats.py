@@ -17,9 +17,11 @@ from typing import NamedTuple
 from controllers.corpus import SqliteCorpus
 from controllers.loop import run_episode
 from controllers.release import Champion, FolderSource, Here, load_champion
-from experiments.promote.canary_child import Parent, Place, Work, main, played, tasks_of
+from experiments.promote.canary_child import Parent, Place, Work, answer, main, played, tasks_of
 from experiments.promote.live import live_parts
 from experiments.promote.questions import Answer, Question, StateAnswer, answers_to, canary_spec
+from experiments.registry import CHALLENGER, CHAMPION, Registry
+from experiments.tracking import store_of
 from signatures.records import AttemptContext, AttemptResult, Task, WorkerFingerprint
 
 
@@ -175,6 +177,29 @@ async def hangs(question: Question, parent: Parent) -> Answer:
     raise SystemExit(1)
 
 
+async def meddled(question: Question, parent: Parent) -> Answer:
+    """Is honest, while somebody else makes the challenger champion by hand."""
+    registry = Registry(store_of(Path(question.root)))
+    challenger = registry.version_of(question.name, CHALLENGER)
+    assert challenger is not None
+    registry.point(question.name, CHAMPION, challenger)
+    return await answer(question, parent)
+
+
+async def edited(question: Question, parent: Parent) -> Answer:
+    """Is honest, after somebody edited the challenger's rules where they are stored."""
+    edit(Path(question.root), question.name, CHALLENGER)
+    return await answer(question, parent)
+
+
+def edit(root: Path, name: str, alias: str) -> None:
+    """Change the rules of a registered release in the store, as one who has the disk can."""
+    version = Registry(store_of(root)).version_of(name, alias)
+    assert version is not None
+    (stored,) = root.rglob(f"{version.source.rpartition('/')[2]}/artifacts/state.json")
+    stored.write_text(stored.read_text().replace("refine_last", "fanout_1"))
+
+
 HOW: Mapping[str, Work] = {
     work.__name__: work
     for work in (
@@ -190,6 +215,8 @@ HOW: Mapping[str, Work] = {
         silent,
         babbles,
         hangs,
+        meddled,
+        edited,
     )
 }
 

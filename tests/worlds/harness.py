@@ -6,19 +6,18 @@ And the server itself as a process of its own, to be started, killed and started
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import httpx
 
 from controllers import Worker
 from signatures.records import AttemptContext, AttemptResult, Steer, Task
@@ -64,11 +63,49 @@ def report_body(attempt_id: str, result: AttemptResult) -> dict[str, Any]:
     }
 
 
+class Wire:
+    """One connection that is kept, and made again when it breaks. HTTP by hand: a client library costs more than
+    the server that is measured.
+    """
+
+    def __init__(self, port: int, token: str = TOKEN) -> None:
+        self._port = port
+        self._head = f"host: 127.0.0.1:{port}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json"
+        self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
+        """Status and JSON of the answer. Raises OSError and EOFError where the server is gone."""
+        whole = False
+        try:
+            if self._open is None:
+                self._open = await asyncio.open_connection("127.0.0.1", self._port)
+            reader, writer = self._open
+            data = b"" if body is None else json.dumps(body).encode()
+            writer.write(f"POST {path} HTTP/1.1\r\n{self._head}\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            size = next(int(line.partition(":")[2]) for line in head.splitlines() if line.startswith("content-length"))
+            answer = json.loads(await reader.readexactly(size))
+            whole = "connection: close" not in head
+            return int(head.split()[1]), answer
+        finally:
+            if not whole:
+                await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._open is not None:
+            _, writer = self._open
+            self._open = None
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
 @dataclass
 class Harness:
     """Plays episodes against a server, asking again for as long as it is down."""
 
-    client: httpx.AsyncClient
+    port: int
     worker: Worker
     think_s: float = 0.0
     "that an attempt takes, beside the worker's own time"
@@ -79,12 +116,20 @@ class Harness:
     report_s: list[float] = field(default_factory=list)
     retries: int = 0
 
-    async def play(self, task: Task, key: str | None = None) -> dict[str, Any]:
+    async def lane(self, tasks: Sequence[Task], prefix: str) -> list[dict[str, Any]]:
+        """Episodes one after another over one connection: their last moves."""
+        wire = Wire(self.port)
+        try:
+            return [await self.play(wire, task, f"{prefix}.{number}") for number, task in enumerate(tasks)]
+        finally:
+            await wire.close()
+
+    async def play(self, wire: Wire, task: Task, key: str | None = None) -> dict[str, Any]:
         """One episode to its end: the last move."""
-        id = (await self.ask("/episodes", begin_body(task, key)))["episode_id"]
+        id = (await self.ask(wire, "/episodes", begin_body(task, key)))["episode_id"]
         while True:
             began = time.perf_counter()
-            move = await self.ask(f"/episodes/{id}/decide", None)
+            move = await self.ask(wire, f"/episodes/{id}/decide", None)
             self.decide_s.append(time.perf_counter() - began)
             if move["done"]:
                 return move
@@ -92,25 +137,25 @@ class Harness:
                 await asyncio.sleep(self.think_s)
                 body = await attempted(due, task, self.worker)
                 began = time.perf_counter()
-                await self.ask(f"/episodes/{id}/attempts", body)
+                await self.ask(wire, f"/episodes/{id}/attempts", body)
                 self.report_s.append(time.perf_counter() - began)
                 self.acknowledged.append(due["attempt_id"])
 
-    async def ask(self, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    async def ask(self, wire: Wire, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         """The answer to a request, which is sent until there is one."""
         deadline = time.monotonic() + self.patience_s
         while True:
             try:
-                answer = await self.client.post(path, json=body)
-            except httpx.TransportError:
+                status, answer = await wire.post(path, body)
+            except (OSError, EOFError):
                 if time.monotonic() > deadline:
                     raise
                 self.retries += 1
                 await asyncio.sleep(0.05)
                 continue
-            if answer.is_error:
-                raise AssertionError(f"{path}: {answer.status_code} {answer.text}")
-            found: dict[str, Any] = answer.json()
+            if status >= 400:
+                raise AssertionError(f"{path}: {status} {answer}")
+            found: dict[str, Any] = answer
             return found
 
 
@@ -187,3 +232,10 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+async def until(holds: Callable[[], object], *, patience_s: float = 30.0) -> None:
+    """Return when it holds; what is waited for has no event of its own. Raises TimeoutError."""
+    async with asyncio.timeout(patience_s):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)

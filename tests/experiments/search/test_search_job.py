@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from controllers.program import loads
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
 from experiments.events import (
+    ArtifactWritten,
     CandidateScored,
     EpisodeTraced,
     GenerationDone,
@@ -21,6 +22,7 @@ from experiments.events import (
     SearchStarted,
     read_events,
 )
+from experiments.harvest.tasks import HarvestedTask, tasks_text
 from experiments.places import claim
 from experiments.search.search_job import console_of, project, run_search
 from experiments.tracking import Store
@@ -30,6 +32,7 @@ from tests.experiments.conftest import Contents
 from tests.worlds.model import answer
 from tests.worlds.planted import CountingWorker, PlantedBenchmark, PlantedConfig
 from tests.worlds.small import small
+from tests.worlds.taught import play as play_production
 from tests.worlds.troubled import CANARY
 
 
@@ -254,3 +257,32 @@ def test_the_story_is_told_on_stderr_where_stdout_is_for_json(capsys: pytest.Cap
     console_of(quiet=True).print("told")
     console_of(quiet=False).print("[bold]told[/bold] :smile:")
     assert capsys.readouterr() == ("[bold]told[/bold] :smile:\n", "told\n")
+
+
+def test_a_run_that_learns_says_so_everywhere_and_ends_the_same_when_it_is_resumed(
+    root: Path, contents: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play_production(root / "corpus-planted.db", PlantedBenchmark().tasks("production")[:6])
+    first = play(started(root, learn_from="all", tracking=True))
+    (begun,) = [body for body in first.bodies if isinstance(body, SearchStarted)]
+    assert begun.tags["tiller.learned.corpora"].startswith("corpus-planted.db to row ")
+    assert next(body.path for body in first.bodies if isinstance(body, ArtifactWritten)) == "learned.json"
+    assert "of 6 planted production episodes" in capsys.readouterr().out
+    play_production(root / "corpus-planted.db", PlantedBenchmark().tasks("production")[6:9])
+    again = play(first.given, first.folder)
+    assert (again.bodies, again.result) == (first.bodies, first.result)
+    assert again.worker.calls == []
+    found: Any = contents(Store(f"sqlite:///{root / 'mlflow.db'}", root / "mlflow-artifacts"))
+    (run,) = [one for one in found.values() if "tiller.learned" in one.get("tags", {})]
+    assert run["tags"]["tiller.learned"] == begun.tags["tiller.learned"]
+    assert "learned.json" in run["artifacts"]
+
+
+def test_a_harvested_task_is_recorded_and_counted_in_the_projection(tmp_path: Path) -> None:
+    new = PlantedBenchmark().tasks("production")[:2]
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(tasks_text([HarvestedTask(task=task, episodes=("e",)) for task in new]), encoding="utf-8")
+    plain, more = project(small(tmp_path)), project(small(tmp_path, harvested=str(file)))
+    assert more.record * (4 + 2) == plain.record * (4 + 2 + 2)
+    run = play(started(tmp_path / "runs", harvested=str(file)))
+    assert {task.digest for task in new} <= {digest for digest, _ in run.worker.calls}

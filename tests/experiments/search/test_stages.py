@@ -30,6 +30,7 @@ from experiments.search.trees import record_trees
 from experiments.wiring import Ready, Wired, ready, wired
 from optimizers.proposers.lm import LMProposer
 from optimizers.proposers.mined import MinedProposer
+from optimizers.reflection import Reflection
 from signatures.records import Episode
 from tests.worlds.planted import CountingWorker
 from tests.worlds.small import small
@@ -99,6 +100,19 @@ async def test_the_space_is_what_the_train_moves_span(tmp_path: Path) -> None:
     assert space.actions["topology"] == ("refine_last", "fanout_1", "fanout_2")
     assert any(name.startswith("planted.lit") for name in space.thresholds)
     assert space_from(replay, parts.splits.train, ACTIONS, 1).actions["topology"] == ("refine_last", "fanout_1")
+
+
+async def test_what_was_learned_elsewhere_is_in_the_space_and_with_the_proposer(tmp_path: Path) -> None:
+    lesson = Reflection(
+        policy="steer", features={"attempts": 40.0, "correct": 0.123}, action="fan", gain=0.0, turns=1, origin="a b"
+    )
+    with opened(tmp_path) as (config, parts):
+        replay = (await record_trees(config, parts, nothing)).replay
+        plain = space_from(replay, parts.splits.train, parts.actions, config.attempts)
+        space = space_from(replay, parts.splits.train, parts.actions, config.attempts, learned=[lesson])
+        proposer = proposer_of(parts, space, [lesson])
+    assert max(space.thresholds["attempts"]) > max(plain.thresholds.get("attempts", (0.0,)))
+    assert isinstance(proposer, MinedProposer) and proposer.learned == (lesson,)
 
 
 async def test_without_a_model_rules_are_mined_and_with_one_it_is_asked(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from experiments.gepa_config import GepaConfig
+from experiments.gepa_config import ADDED, GepaConfig
 from experiments.places import claim
+from experiments.search.learned import CorpusRead, Learned
 from experiments.search.started import HOME, commit, started_event
 from experiments.wiring import ready, wired
 from tests.worlds.small import small
@@ -63,10 +64,21 @@ def test_the_first_event_says_what_is_searched(tmp_path: Path) -> None:
         event = started_event(config, folder, parts)
     assert (event.run_id, event.benchmark, event.engine, event.seed) == (folder.name, "planted", "gepa", 5)
     assert event.objectives == ("correct", "fast", "cheap", "clean")
-    assert set(event.config) == set(GepaConfig.model_fields)
+    assert set(event.config) == set(GepaConfig.model_fields) - set(ADDED)
     assert (event.config["options"], event.config["lm"]) == ('{"noise": 0.2}', "null")
     assert event.tags["tiller.manifest"] == given.manifest.digest
     assert event.tags["tiller.proposer"] == "mined"
     assert '"noise":"0.2"' in event.tags["tiller.worker"]
     assert {"tiller.split.search", "tiller.split.dev", "tiller.version.gepa", "tiller.judge"} <= set(event.tags)
     assert "tiller.split.holdout" not in event.tags
+
+
+def test_a_run_that_learned_says_from_what(tmp_path: Path) -> None:
+    config = small(tmp_path, learn_from="all")
+    given = ready(config)
+    read = CorpusRead(name="corpus-a.db", until=7, segments=(), episodes={}, left_out={}, moves=0, digest="aa")
+    note = Learned(corpora=(read,))
+    with wired(given, claim(config, given.manifest)) as parts:
+        plain, taught = (started_event(config, tmp_path, parts, one) for one in (None, note))
+    assert taught.config["learn_from"] == "all"
+    assert taught.tags == {**plain.tags, **note.tags}
