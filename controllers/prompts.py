@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from controllers.redaction import redacted
+from controllers.redaction import may_hold_secrets, redacted
 from signatures.errors import FirewallBreach
 from signatures.records import CheckerResult, Observation, TraceEvent
 
@@ -23,14 +23,17 @@ _MARKS: Final = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), (
 
 
 def render(observations: Sequence[Observation], *, cap: int = TEXT_CAP, last: int = SHOWN) -> list[str]:
-    """The last `last` observations as delimited, length-capped lines.
+    """The last `last` observations as delimited, length-capped lines without secrets.
 
     Raises FirewallBreach for anything that is not an `Observation` born of a trace or a checker: text of
     unknown origin and verdicts have no way in, whatever they say.
     """
     for item in observations:
         require_observation(item)
-    return [_line(item, cap) for item in observations[max(0, len(observations) - last) :]]
+    texts = [_texts(item) for item in observations[max(0, len(observations) - last) :]]
+    if may_hold_secrets(part for text in texts for part in text):
+        texts = [(redacted(head), redacted(body)) for head, body in texts]
+    return [f"<observation source='{_escape(head, 120)}'>{_escape(body, cap)}</observation>" for head, body in texts]
 
 
 def require_observation(item: object) -> None:
@@ -48,7 +51,8 @@ def require_observation(item: object) -> None:
         raise FirewallBreach(f"an observation that was never validated: {error.errors()[0]['loc']}") from error
 
 
-def _line(item: Observation, cap: int) -> str:
+def _texts(item: Observation) -> tuple[str, str]:
+    """Where it comes from, and what it says."""
     source = item.source
     if isinstance(source, TraceEvent):
         failed = " failed" if source.failed else ""
@@ -57,12 +61,11 @@ def _line(item: Observation, cap: int) -> str:
     else:
         head = f"checker {source.objective}"
         body = f"value={source.value} {source.unit} passed={source.passed} {source.detail}"
-    return f"<observation source='{_escape(head, 120)}'>{_escape(body, cap)}</observation>"
+    return head, body
 
 
 def _escape(text: str, cap: int) -> str:
-    """Nothing can close the delimiter or open a field of an answer; secrets and the middle of a long text go."""
-    text = redacted(text)
+    """Nothing can close the delimiter or open a field of an answer; the middle of a long text is left out."""
     if len(text) > 2 * cap:
         text = f"{text[:cap]} [... {len(text) - 2 * cap} characters left out ...] {text[-cap:]}"
     for mark, plain in _MARKS:

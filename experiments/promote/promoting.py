@@ -93,24 +93,35 @@ def activate(at: Desk, tried: Attempted, *, program: Sequence[str] = CHILD) -> P
     except (StoreError, ActivationGap) as error:
         raise _gap(at, tried, Canaried(False, "the alias was not moved", (str(error),))) from error
     release, version = tried.compiled.release, tried.version
-    was = None if tried.before is None else tried.before.version
-    at.record(
-        Activated(
-            name=at.name,
-            version=version.version,
-            release=release.digest,
-            candidate=release.candidate,
-            from_version=was,
-            certificate=certificate_digest(release),
-            ungated=release.ungated,
-            verdict=seen.verdict,
-            evidence=(seen.verdict,),
-            at=datetime.now(UTC),
+    was = _from_version(at, tried)
+    known = at.ledger.champion()
+    if tried.alias == CHALLENGER or known is None or known.version != version.version:
+        at.record(
+            Activated(
+                name=at.name,
+                version=version.version,
+                release=release.digest,
+                candidate=release.candidate,
+                from_version=was,
+                certificate=certificate_digest(release),
+                ungated=release.ungated,
+                verdict=seen.verdict,
+                evidence=(seen.verdict,),
+                at=datetime.now(UTC),
+            )
         )
-    )
     _close_gaps(at, tried, seen)
     at.say(f"champion: version {version.version} of {at.name}, before it {f'version {was}' if was else 'none'}")
     return Promoted(at.name, version.version, release.digest, was, seen.verdict, release.ungated)
+
+
+def _from_version(at: Desk, tried: Attempted) -> str | None:
+    """The champion before; for a version whose alias had moved when it was broken off, the one when it challenged."""
+    if tried.alias == CHALLENGER:
+        return None if tried.before is None else tried.before.version
+    entries = at.ledger.entries()
+    begun = [one for one in entries if isinstance(one, Challenged) and one.version == tried.version.version]
+    return begun[-1].from_version if begun else None
 
 
 def _registered(given: Ready, at: Desk) -> tuple[Release, Version]:

@@ -120,6 +120,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
     paths = {
         "run": str(job.folder),
         "candidates": str(job.folder / "candidates"),
+        "chosen": str(job.folder / "candidates" / f"{chosen}.json"),
         "figure": str(job.folder / "front.png"),
     }
     if job.config.tracking:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.redaction import MARK, redacted, redacted_event, redacted_trace
+from controllers.redaction import MARK, may_hold_secrets, redacted, redacted_event, redacted_trace
 from signatures.records import TraceEvent
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIBOwIBAAJBAKx\nabcdef==\n-----END RSA PRIVATE KEY-----"
@@ -63,6 +63,12 @@ def test_plain_text_stays(text: str) -> None:
 
 def test_a_private_key_that_was_cut_off_is_blotted_out_too() -> None:
     assert "MIIB" not in redacted(KEY[:60])
+
+
+@pytest.mark.parametrize("text", [*SECRETS, *(text for text, _ in SAID)])
+def test_the_quick_look_misses_nothing_that_is_found(text: str) -> None:
+    assert may_hold_secrets(["plain", text])
+    assert not may_hold_secrets(["a plain answer", "with-words", '{"customer_id":"C1"}'])
 
 
 @given(st.lists(st.one_of(st.sampled_from([*SECRETS, *(t for t, _ in SAID), *PLAIN]), st.text(max_size=8)), max_size=5))

@@ -123,6 +123,20 @@ def test_an_artifact_that_is_edited_in_the_store_is_refused_by_the_fresh_process
     assert aliases(shop)[CHAMPION] == before
 
 
+def test_a_promotion_that_was_killed_once_the_alias_had_moved_is_finished(shop: Shop) -> None:
+    """As if the process had died between the alias and the ledger."""
+    champion = shop.registry.version_of("planted", CHAMPION)
+    with pytest.raises(ActivationGap):
+        shop.promote(shop.lamp, "silent")
+    newest = shop.registry.version_of("planted", CHALLENGER)
+    assert champion is not None and newest is not None
+    shop.registry.point("planted", CHAMPION, newest)
+    assert not status_of("planted", shop.root).in_order
+    found = close_gaps("planted", shop.root, say=shop.said.append)
+    assert found is not None and (found.version, found.from_version) == (newest.version, champion.version)
+    assert status_of("planted", shop.root).in_order
+
+
 def test_two_promotions_at_once_the_second_is_refused(empty_shop: Shop) -> None:
     with (
         locked(empty_shop.root, "planted"),

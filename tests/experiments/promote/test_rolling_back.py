@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.promote.gaps import close_gaps
 from experiments.promote.ledger import PromotionLedger, RolledBack, ledger_path
 from experiments.promote.rolling_back import before_it, roll_back
 from experiments.promote.status import status_of
@@ -56,6 +57,11 @@ def test_a_fresh_process_that_does_not_follow_is_a_gap(shop: Shop) -> None:
     assert [gap.version for gap in found.gaps] == ["1"]
     assert found.champion is not None and found.champion.version == "1"
     assert found.problems == ()
+    again = close_gaps("planted", shop.root, say=shop.said.append)
+    assert again is not None and (again.version, again.from_version) == ("1", None)
+    found = status_of("planted", shop.root)
+    assert found.in_order
+    assert found.champion is not None and found.champion.version == "1"
 
 
 def test_what_was_champion_before_a_version_is_read_off_the_ledger(shop: Shop) -> None:
