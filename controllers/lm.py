@@ -50,13 +50,19 @@ async def billed(lm: dspy.LM, call: Callable[[dspy.LM], Awaitable[T]]) -> tuple[
 async def answered(
     predict: dspy.Predict, lm: dspy.LM, inputs: Mapping[str, Any]
 ) -> tuple[dspy.Prediction | None, Cost]:
-    """One call of `predict` and its cost; None for an answer that does not parse, which is not asked again."""
+    """One call of `predict` and its cost; None for an answer that does not parse, which is not asked again.
+
+    It is dspy's own call, with its trace, history and callbacks; the types of the inputs, which are ours, are not
+    looked at again.
+    """
     import dspy
     from dspy.utils.exceptions import AdapterParseError
 
+    from controllers.adapter import quick_chat
+
     async def ask(own: dspy.LM) -> dspy.Prediction | None:
         try:
-            with dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+            with dspy.context(adapter=quick_chat(), warn_on_type_mismatch=False):
                 return await predict.acall(lm=own, **inputs)
         except AdapterParseError:
             return None

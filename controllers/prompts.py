@@ -46,7 +46,7 @@ def require_observation(item: object) -> None:
     if type(item.source) not in (TraceEvent, CheckerResult):
         raise FirewallBreach(f"an observation of unknown origin: {type(item.source).__name__}")
     try:
-        type(item.source).model_validate(dict(item.source))
+        type(item.source).__pydantic_validator__.validate_python(item.source.__dict__)
     except ValidationError as error:
         raise FirewallBreach(f"an observation that was never validated: {error.errors()[0]['loc']}") from error
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,15 +68,23 @@ def run(
     return asyncio.run(run_production(given, folder.absolute(), console, watch))
 
 
-def project(config: ProductionConfig) -> None:
+def project(config: ProductionConfig, *, as_json: bool = False) -> None:
     """Print which release would decide and what it may cost. Raises UsageError where it cannot run."""
-    from experiments.production.parts import prepare
+    from experiments.production.parts import most_of, prepare
     from experiments.production.playing import first_lines
 
     given = prepare(config)
-    champion = given.watch(print, cached=False).current()
+    champion = given.watch(partial(print, file=sys.stderr), cached=False).current()
     given.require_fit(champion)
-    print("\n".join(first_lines(given, champion, len(given.asked.tasks))))
+    episodes = len(given.asked.tasks)
+    if not as_json:
+        print("\n".join(first_lines(given, champion, episodes)))
+        return
+    release = champion.release
+    decides = {"release": release.digest, "candidate": release.candidate, "ungated": release.ungated or None}
+    told = {"benchmark": given.benchmark.id, "worker": given.worker.fingerprint.name, "origin": given.asked.origin}
+    most = most_of(champion, episodes)._asdict()
+    print(json.dumps({**told, **decides, "exploration": release.exploration, "most": most}, indent=1))
 
 
 @app.command()
@@ -99,7 +109,7 @@ def production(
             raise UsageError("--resume goes on with the run's own config; it takes no other config")
         chosen = resolve(config, overrides or [], {"lm": lm}) if resume is None else _resumed(resume)
         if dry_run:
-            project(chosen)
+            project(chosen, as_json=as_json)
             return
         report = run(chosen, resume=resume, quiet=as_json, began=began.append)
         if as_json:

@@ -36,6 +36,8 @@ BATCH: Final = 100
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 SQLITE: Final = "sqlite:///"
 TURN_NS: Final = 1_000_000
+SEARCHES: Final = "gepa"
+"""The engine whose runs are searches. Runs of other engines report: on a gate, on production, on tiers."""
 DIVERTS_TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -152,10 +154,13 @@ class SearchRuns:
         return self.runs[name]
 
     def open(self, body: SearchStarted, time_ms: int) -> None:
-        """Make the parent run, and write the two views unless a newer search has them."""
+        """Make the parent run and, of a search, write the two views unless a newer search has them."""
         facts = {"benchmark": body.benchmark, "engine": body.engine, "seed": str(body.seed)}
-        self._make(self.parent_name, "search", body.tags, time_ms)
+        searches = body.engine == SEARCHES
+        self._make(self.parent_name, "search" if searches else "report", body.tags, time_ms)
         self.write(self.parent, time_ms, params={**body.config, **facts})
+        if not searches:
+            return
         newest = _newest_search(self.client, [self.experiment_id])
         if newest is None or newest.data.tags["tiller.run"] == self.run_id:
             for name, value in views.experiment_tags(body, time_ms).items():
@@ -325,7 +330,9 @@ def _stored_runs(client: MlflowClient, experiment_id: str, run_id: str) -> dict[
 
 def _newest_search(client: MlflowClient, experiment_ids: list[str]) -> Run | None:
     """The parent run of the newest search, by the time at which it began."""
-    where, order = "tags.`tiller.role` = 'search'", ["attributes.start_time DESC"]
+    # By the engine as well: runs of other engines were called searches once, and stores keep them.
+    where = f"tags.`tiller.role` = 'search' AND params.`engine` = '{SEARCHES}'"
+    order = ["attributes.start_time DESC"]
     found = client.search_runs(experiment_ids, where, max_results=1, order_by=order) if experiment_ids else []
     return found[0] if found else None
 

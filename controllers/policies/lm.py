@@ -63,7 +63,7 @@ class LMPolicy:
             "legal": list(view.legal),
         }
         answer, cost = await answered(self.predict, self.lm, inputs)
-        shown = tuple(item.id for item in observations)
+        shown = tuple(id for seen in view.history for id in seen.observation_ids())[-SHOWN:]
         return Weights(_weights(answer, view.legal), shown, cost)
 
 

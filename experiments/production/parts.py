@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from controllers import Worker
 from controllers.champion import ChampionWatch
@@ -110,22 +110,49 @@ def policy_models(config: ProductionConfig) -> Models:
     return made if len(made) > 1 else next(iter(made.values()), None)
 
 
+class Most(NamedTuple):
+    """The most that episodes may take; None: without a limit."""
+
+    episodes: int
+    attempts: int | None
+    turns: int | None
+    questions: int | None
+    "to models, by policies"
+    usd: float | None
+
+
+def most_of(champion: Champion, episodes: int) -> Most:
+    """What this release grants so many episodes."""
+    granted = champion.release.granted
+    each, asking = granted.attempts, len(_asking(champion))
+    return Most(
+        episodes=episodes,
+        attempts=None if each is None else episodes * each,
+        turns=None if granted.turns is None else episodes * granted.turns,
+        questions=0 if not asking else None if each is None else episodes * each * asking,
+        usd=None if granted.usd is None else episodes * granted.usd,
+    )
+
+
 def cost_line(given: Prepared, champion: Champion, episodes: int) -> str:
     """The most that so many episodes may take under this release."""
-    release = champion.release
-    each = release.granted.attempts
-    if each is None:
+    release, most = champion.release, most_of(champion, episodes)
+    if most.attempts is None:
         return f"{episodes:,} episodes; the release grants any number of attempts"
-    parts = [f"at most {episodes * each:,} attempts in {episodes:,} episodes of {each}"]
-    if release.granted.turns is not None:
-        parts.append(f"{episodes * release.granted.turns:,} worker turns")
-    asking = [name for name, policy in champion.controller.policies.items() if policy.tier != "rule"]
-    if asking:
+    parts = [f"at most {most.attempts:,} attempts in {episodes:,} episodes of {release.granted.attempts}"]
+    if most.turns is not None:
+        parts.append(f"{most.turns:,} worker turns")
+    if most.questions:
         models = ", ".join(release.fingerprints.models)
-        parts.append(f"{episodes * each * len(asking):,} questions to {models} ({', '.join(asking)})")
-    if release.granted.usd is not None:
-        parts.append(f"${episodes * release.granted.usd:,.2f}")
+        parts.append(f"{most.questions:,} questions to {models} ({', '.join(_asking(champion))})")
+    if most.usd is not None:
+        parts.append(f"${most.usd:,.2f}")
     return "; ".join(parts)
+
+
+def _asking(champion: Champion) -> list[str]:
+    """The policies that ask a model."""
+    return [name for name, policy in champion.controller.policies.items() if policy.tier != "rule"]
 
 
 def _source(config: ProductionConfig, name: str, root: Path) -> ReleaseSource:

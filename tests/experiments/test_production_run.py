@@ -98,6 +98,16 @@ def test_a_dry_run_says_the_same_and_writes_nothing(forker: Forker, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
 
 
+def test_a_dry_run_with_json_prints_json_and_nothing_else(forker: Forker, tmp_path: Path) -> None:
+    release = ship(tmp_path / "release")
+    ended = forker.run(["--dry-run", "--json", *arguments()], tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    told = json.loads(ended.out)
+    assert told["most"] == {"episodes": 8, "attempts": 24, "turns": 72, "questions": 0, "usd": None}
+    assert (told["release"], told["candidate"], told["ungated"]) == (release.digest, release.candidate, "made by a test")
+    assert [path.name for path in tmp_path.iterdir()] == ["release"]
+
+
 def test_prompts_of_a_file_are_played_and_kept(forker: Forker, tmp_path: Path) -> None:
     ship(tmp_path / "release")
     (tmp_path / "asked.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two", "id": "t-2"}\n{"prompt": "one"}\n')

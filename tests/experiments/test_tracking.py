@@ -143,6 +143,33 @@ def test_the_newest_search_has_the_views(root: Path, tell) -> None:
     assert all(f'"createdAt": {begun}' in value for value in views.values())
 
 
+@pytest.mark.parametrize("engine", ["production", "gate", "tiers"])
+def test_a_report_is_no_search_however_new(engine: str, root: Path, tell) -> None:
+    searched = tell(root / "search")
+    replay(read_events(searched / FILE), searched)
+    store = store_of(root)
+    client, experiment_id = connect(store), newest_experiment(store)
+    before = client.get_experiment(experiment_id).tags
+    for benchmark in ("telecom", "elsewhere"):
+        folder = root / f"{benchmark}-{engine}"
+        with EventLog(folder) as log:
+            log.emit(SearchStarted(run_id=folder.name, benchmark=benchmark, engine=engine, seed=0))
+        replay(read_events(folder / FILE), folder)
+    assert newest_experiment(store) == experiment_id
+    assert client.get_experiment(experiment_id).tags == before
+    (reported,) = client.search_runs([experiment_id], f"params.engine = '{engine}'")
+    assert reported.data.tags["tiller.role"] == "report"
+    client.set_tag(reported.info.run_id, "tiller.role", "search")  # as reports were called in older stores
+    assert newest_experiment(store) == experiment_id
+
+
+def test_reports_alone_are_no_search(root: Path) -> None:
+    with EventLog(root / "production") as log:
+        log.emit(SearchStarted(run_id="production", benchmark="telecom", engine="production", seed=0))
+    replay(read_events(root / "production" / FILE), root / "production")
+    assert newest_experiment(store_of(root)) is None
+
+
 def test_the_default_store_lies_below_the_root_in_wal_mode(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = store_of(root)
     assert (store.file, store.artifacts, store.remote) == (root / "mlflow.db", root / "mlflow-artifacts", False)
