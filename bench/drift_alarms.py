@@ -5,6 +5,9 @@
 Each world has ten features that depend on each other, a reference of some tasks, and production episodes; an alarm
 stays, so the last look has the alarms of every earlier one. `plain` is a population stability index above .1 of any
 feature at any of the looks after 32, 64, ... episodes. Success is pass/fail at a rate of .6 at a gate of some tasks.
+`rows`: 40 kinds of task, alike within a kind, as many of one kind after another; nothing drifts but the order, and
+`every` counts one episode in so many. `explored`: half of the episodes are taken elsewhere by exploration, and succeed
+at .3 there.
 Ends with one JSON line.
 """
 
@@ -23,6 +26,7 @@ import numpy as np
 from optimizers.drift.binned import binned_of, codes_of, counts_of
 from optimizers.drift.fallen import Success, success_drift
 from optimizers.drift.psi import psi
+from optimizers.drift.records import Limits
 from optimizers.drift.shifted import State, feature_drifts
 from optimizers.episode_log import Floats
 from signatures.release import Binned, Level
@@ -99,6 +103,54 @@ def feature_rates(worlds: int) -> list[dict[str, float]]:
     return rows
 
 
+def of_kinds(rng: np.random.Generator, kinds: Floats, n: int, row: int) -> Floats:
+    """Tasks of kinds, `row` of a kind after another; a quarter of the features are a task's own."""
+    drawn = np.repeat(rng.integers(len(kinds), size=-(-n // row)), row)[:n]
+    return np.where(rng.random((n, kinds.shape[1])) < 0.25, sample(rng, n), kinds[drawn])
+
+
+def row_rates(worlds: int) -> list[dict[str, float]]:
+    """False alarms of features where tasks of one kind come in rows."""
+    rows = []
+    for row, every in ((1, 1), (2, 1), (4, 1), (8, 1), (8, 4), (8, 8)):
+        found = []
+        for seed in range(worlds):
+            rng = np.random.default_rng(seed)
+            kinds = sample(rng, 40)
+            given, arrived = reference(of_kinds(rng, kinds, 100, 1)), states(of_kinds(rng, kinds, EPISODES, row))
+            drifts = feature_drifts(given, arrived, Limits(every=every))
+            found.append(any(one.alarm for one in drifts))
+        rows.append({"in rows of": row, "every": every, "alarms": float(np.mean(found))})
+    return rows
+
+
+def explored(rng: np.random.Generator, n: int, fall: float) -> list[Success]:
+    """Half of the episodes are taken elsewhere, where they succeed half as often; the others weigh 2."""
+    off, point = rng.random(n) < 0.5, rng.random(n)
+    flips = point < np.where(off, RATE / 2, RATE - fall)
+    return [
+        Success(f"t{k}", {"correct": float(flip)}, 0.0 if gone else 2.0)
+        for k, (flip, gone) in enumerate(zip(flips, off, strict=True))
+    ]
+
+
+def explored_rates(worlds: int) -> list[dict[str, float | str]]:
+    """Alarms with exploration: without a fall, taken as it is or weighted; and of a fall, weighted."""
+    rows: list[dict[str, float | str]] = []
+    for fall, weighted in ((0.0, False), (0.0, True), (0.3, True)):
+        found = []
+        for seed in range(worlds):
+            rng = np.random.default_rng(seed)
+            gate = {"correct": Level(mean=float((rng.random(180) < RATE).mean()), n=180)}
+            episodes = explored(rng, EPISODES, fall)
+            plain = [one._replace(weight=1.0) for one in episodes]
+            drift = success_drift(gate, episodes if weighted else plain, most=2.5)
+            found.append(drift is not None and drift.alarm)
+        told = "weighted" if weighted else "as it is"
+        rows.append({"taken": told, "fall": fall, "alarms": float(np.mean(found))})
+    return rows
+
+
 def success_rates(worlds: int) -> list[dict[str, float]]:
     """False alarms of success: the gate's mean is drawn as production's is."""
     rows = []
@@ -149,6 +201,8 @@ def main() -> None:
     tables: dict[str, Sequence[Mapping[str, float | str]]] = {
         "features": feature_rates(worlds),
         "success": success_rates(worlds),
+        "rows": row_rates(worlds),
+        "explored": explored_rates(worlds),
         "power": power(max(1, worlds // 5)),
     }
     for name, rows in tables.items():

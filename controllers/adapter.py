@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -14,6 +15,8 @@ from dspy.adapters.utils import format_field_value
 _UNPLANNED: Final = dspy.Adapter.acall.__wrapped__
 """`Adapter.acall` without its look-up of what the model's provider can do: over 1 ms a call through LiteLLM, and needed
 for no field of text or numbers."""
+_HEADER: Final = re.compile(r"\[\[ ## (\w+) ## \]\]")
+_NUMBER: Final = re.compile(r"(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,15})?")
 
 
 class QuickChat(dspy.ChatAdapter):
@@ -41,11 +44,11 @@ class QuickChat(dspy.ChatAdapter):
 
     def format_system_message(self, signature: type[dspy.Signature]) -> str:
         """As ChatAdapter's."""
-        return _fixed(signature, _state(signature))[0]
+        return _system(cast(Hashable, signature), _state(signature))
 
     def user_message_output_requirements(self, signature: type[dspy.Signature]) -> str:
         """As ChatAdapter's."""
-        return _fixed(signature, _state(signature))[1]
+        return _reminder(cast(Hashable, signature))
 
     def format_user_message_content(
         self,
@@ -69,6 +72,14 @@ class QuickChat(dspy.ChatAdapter):
         found = fields_with_values.items()
         return "\n\n".join(f"[[ ## {one.name} ## ]]\n{_value(one.info, value)}" for one, value in found).strip()
 
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        """As ChatAdapter's, which is asked where the answer is not of texts and plain numbers. Raises as it does."""
+        found = _sections(completion)
+        values = {name: _parsed(field, found.get(name)) for name, field in signature.output_fields.items()}
+        if None in values.values():
+            values = super().parse(signature, completion)
+        return values
+
 
 @lru_cache(maxsize=1)
 def quick_chat() -> QuickChat:
@@ -77,15 +88,42 @@ def quick_chat() -> QuickChat:
 
 
 @lru_cache(maxsize=256)
-def _fixed(signature: type[dspy.Signature], state: str) -> tuple[str, str]:
-    """The system message and the reminder of a signature as it is now, which `state` tells apart."""
-    plain = dspy.ChatAdapter(use_json_adapter_fallback=False)
-    return plain.format_system_message(signature), plain.user_message_output_requirements(signature)
+def _system(signature: Hashable, state: str) -> str:
+    """The system message of a signature as it is now, which `state` tells apart."""
+    return str(dspy.ChatAdapter().format_system_message(signature))
+
+
+@lru_cache(maxsize=256)
+def _reminder(signature: Hashable) -> str:
+    """The end of a question: the names and the types of the fields to answer with."""
+    return str(dspy.ChatAdapter().user_message_output_requirements(signature))
 
 
 def _state(signature: type[dspy.Signature]) -> str:
     """What can be edited in a signature in place: its instructions and what is said of its fields."""
     return f"{signature.__doc__}\n{[field.json_schema_extra for field in signature.model_fields.values()]}"
+
+
+def _sections(completion: str) -> dict[str, str]:
+    """The text below each header, of the first where there are several; after Adapter.parse of dspy."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in completion.splitlines():
+        header = _HEADER.match(line.strip())
+        if header is None:
+            lines.append(line)
+            continue
+        rest = line[header.end() :].strip()
+        lines = [rest] if rest else []
+        found.setdefault(header[1], lines)
+    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+
+
+def _parsed(field: Any, text: str | None) -> str | float | None:
+    """The value of a field of text, or of a plain number; None where dspy has to say what it is."""
+    if text is None or field.annotation is str:
+        return text
+    return float(text) if field.annotation is float and _NUMBER.fullmatch(text) else None
 
 
 def _value(field: Any, value: Any) -> str:

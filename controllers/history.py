@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+from controllers.prompts import render
 from signatures.records import Attempt, CheckerResult, Observation, TraceEvent
+
+
+class Shown(NamedTuple):
+    """An observation as a prompt shows it."""
+
+    id: str
+    line: str
 
 
 class _Pair(NamedTuple):
@@ -14,24 +22,22 @@ class _Pair(NamedTuple):
 
 
 class Seen(_Pair):
-    """One attempt as policies, steers and reflection may see it: its record and its whole trace.
-
-    The three decisions of a turn, and those of later turns, ask for the same observations: they are made once.
-    """
+    """One attempt as policies, steers and reflection may see it: its record and its whole trace."""
 
     def observations(self) -> tuple[Observation, ...]:
         """Every trace event and every checker result, as observations, in the order they happened."""
-        return self._observations
-
-    def observation_ids(self) -> tuple[str, ...]:
-        """The ids of `observations()`, in the same order."""
-        return self._observation_ids
-
-    @cached_property
-    def _observations(self) -> tuple[Observation, ...]:
         sources: tuple[TraceEvent | CheckerResult, ...] = (*self.trace, *self.attempt.checks)
         return tuple(Observation(attempt_id=self.attempt.id, source=source) for source in sources)
 
+    def shown(self) -> tuple[Shown, ...]:
+        """`observations()` as prompts show them, rendered once: every later decision of the episode shows them again.
+
+        Raises FirewallBreach as `render` does.
+        """
+        return self._shown
+
     @cached_property
-    def _observation_ids(self) -> tuple[str, ...]:
-        return tuple(one.id for one in self._observations)
+    def _shown(self) -> tuple[Shown, ...]:
+        observations = self.observations()
+        lines = render(observations, last=len(observations))
+        return tuple(Shown(one.id, line) for one, line in zip(observations, lines, strict=True))

@@ -34,13 +34,17 @@ class Progress:
         self._step = 0
 
     @classmethod
-    async def open(cls, spec: EpisodeSpec, parts: Parts) -> Self:
-        """Start, recalling what the corpus holds of this very episode so that nothing is attempted or billed twice."""
+    async def open(cls, spec: EpisodeSpec, parts: Parts, *, decided: bool = False) -> Self:
+        """Start, recalling what the corpus holds of this very episode so that nothing is attempted or billed twice.
+
+        `decided`: decisions may be recorded before any attempt is, and then stand.
+        """
         progress = cls(spec, episode_id(spec, parts))
-        where = {"episode_id": progress.episode_id}
-        progress.recorded_attempts = {a.id: a async for a in parts.corpus.scan(Attempt, where)}
-        if progress.recorded_attempts:
-            progress.recorded_decisions = {d.id: d async for d in parts.corpus.scan(Decision, where)}
+        where, mark = {"episode_id": progress.episode_id}, await parts.corpus.high_water()
+        progress.recorded_attempts = {a.id: a async for a in parts.corpus.scan(Attempt, where, until=mark)}
+        if decided or progress.recorded_attempts:
+            found = parts.corpus.scan(Decision, where, until=mark)
+            progress.recorded_decisions = {decision.id: decision async for decision in found}
         ended = await parts.corpus.get(Episode, progress.episode_id)
         progress.recorded_failure = None if ended is None else ended.failure
         return progress

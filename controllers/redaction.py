@@ -52,7 +52,11 @@ _SHAPES: Final = (
     _shape(r"(?P<secret>\bhf_[A-Za-z0-9]{20,255})", "hf_"),
     _shape(r"(?P<secret>\bxox[abeoprs]-[A-Za-z0-9-]{10,255})", "xox"),
     _shape(r"(?P<secret>\bAIza[0-9A-Za-z_-]{35})", "aiza"),
-    _shape(r"(?P<secret>\beyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{4,2000})", "eyj"),
+    # It begins where a run of such characters does: tried at each `-eyJ` of a long one, it would take half a minute.
+    _shape(
+        r"(?<![\w-])(?P<secret>(?:[\w-]{0,60}-)?eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{4,2000})",
+        "eyj",
+    ),
     _shape(r"://(?P<secret>[^\s/:@\"']{1,100}:[^\s/@\"']{1,200})@", "://"),
     _shape(r"(?i)\bbearer\s{1,3}(?=\S{0,300}\d)(?P<secret>[\w.~+/=-]{12,4000})", "bearer"),
     _shape(

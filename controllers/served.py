@@ -127,9 +127,7 @@ class ServedEpisode:
     @classmethod
     async def open(cls, spec: EpisodeSpec, parts: Parts, steers: WrittenSteers | None = None) -> Self:
         """Begin the episode, or go on where the corpus ends. Raises StoreError."""
-        progress = await Progress.open(spec, parts)
-        found = parts.corpus.scan(Decision, {"episode_id": progress.episode_id})
-        progress.recorded_decisions = {decision.id: decision async for decision in found}
+        progress = await Progress.open(spec, parts, decided=True)
         if steers is not None:
             parts = replace(parts, steers=_with_memory(parts, progress.episode_id, steers))
         episode = cls(progress, parts)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from experiments.tiers.demoting import Ended
 
+WIDTH = 110
+"""Least columns of the tables: piped, they are as readable as on a screen."""
+
 app = new_app()
 
 
@@ -47,17 +50,18 @@ def table_of(ended: Ended) -> Table:
     from rich.table import Table
 
     table = Table(title="rule in the model's place, replayed on recorded trees", title_justify="left")
-    for name in ("policy", "agreement", "objective", "loss", "at most", "not on record", "proposed"):
+    for name in ("policy", "agreement", "constant", "objective", "loss", "at most", "not on record", "proposed"):
         table.add_column(name, justify="left" if name in ("policy", "objective") else "right", no_wrap=True)
     for one in ended.proposal.demotions:
         mean = None if one.agreement is None else one.agreement.share.mean
-        first = (one.policy, "-" if mean is None else f"{mean:.3f}")
+        constant = None if one.agreement is None else one.agreement.constant
+        first = (one.policy, *("-" if share is None else f"{share:.3f}" for share in (mean, constant)))
         said = "yes" if one.proposed else "no"
         if not one.regrets:
             table.add_row(*first, "-", "-", "-", "-", said)
         for number, regret in enumerate(one.regrets):
             loss = "-" if regret.loss is None else f"{regret.loss * 100:+.1f}"
-            lead = ("", "") if number else first
+            lead = ("", "", "") if number else first
             last = "" if number else said
             table.add_row(*lead, regret.objective, loss, f"{regret.hi * 100:+.1f}", f"{regret.unsupported:.1%}", last)
         table.add_section()
@@ -69,6 +73,7 @@ def show(ended: Ended) -> None:
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, soft_wrap=True, highlight=False)
+    console.width = max(console.width, WIDTH)
     console.print(table_of(ended))
     for note in ended.report.notes:
         if not note.startswith("decide it:"):

@@ -62,13 +62,14 @@ def tables_of(report: DriftReport) -> list[Table]:
         found = f"{one.p:.2g}", where, _number(one.window_psi, 2) if loud else "-"
         features.add_row(one.feature, str(one.reference_n), str(one.n), _index(one), *found, _mark(one.alarm))
     success = Table(title="success by the checkers", title_justify="left", box=None, pad_edge=False)
-    for name in ("objective", "gate", "tasks", "mean [95 %]", "shown below", "e-value", "needed", ""):
+    for name in ("objective", "gate", "tasks", "mean [95 %]", "alone", "shown below", "e-value", "needed", ""):
         success.add_column(name, justify="left" if name in ("objective", "") else "right", no_wrap=True)
     for two in () if report.success is None else report.success.objectives:
         mean = "-" if two.mean is None else f"{two.mean:.3f} [{_number(two.lo)}, {_number(two.hi)}]"
         floor = "never" if two.floor <= 0 else f"{two.floor:.3f}"
         gate = f"{two.reference.mean:.3f} of {two.reference.n}"
-        numbers = gate, str(two.n), mean, floor, f"{two.e_value:.3g}", f"{two.needed:.0f}"
+        alone = _number(two.unexplored)
+        numbers = gate, str(two.n), mean, alone, floor, f"{two.e_value:.3g}", f"{two.needed:.0f}"
         success.add_row(two.objective, *numbers, _mark(two.alarm))
     return [table for table in (features, success) if table.row_count]
 
@@ -84,6 +85,9 @@ def told(measured: Measured, config: DriftConfig, *, propose: bool = True) -> No
         console.print(table)
     if report.unknown:
         console.print(f"not in the reference: {', '.join(report.unknown)}")
+    if report.success is not None and report.success.explored:
+        told = f"exploration took {report.success.explored:,} episodes elsewhere; alone: the mean without exploration"
+        console.print(f"{told}, which is compared with the gate")
     if report.failed or report.unreadable:
         console.print(f"left out: {report.failed} ended by infrastructure, {report.unreadable} without a first state")
     console.print(f"report: {measured.folder}")
@@ -117,7 +121,7 @@ def drift(
             told(measured, chosen, propose=not auto_rollback)
         if measured.report.alarm and auto_rollback:
             out = sys.stderr if as_json else sys.stdout
-            roll_back(measured.report, chosen, say=lambda line: print(line, file=out, flush=True))
+            unasked(measured.report, chosen, say=lambda line: print(line, file=out, flush=True))
         if measured.report.alarm:
             raise SystemExit(ALARM)
 
@@ -137,6 +141,18 @@ def rollback_command(report: DriftReport, config: DriftConfig) -> str:
     if config.release is not None:
         return f"put the release before this one into {config.release}"
     return f"python -m experiments.rollback_run {report.name}{'' if config.root == 'runs' else f' root={config.root}'}"
+
+
+def unasked(report: DriftReport, config: DriftConfig, *, say: Callable[[str], object]) -> None:
+    """Roll back, or say why that is left to whoever reads it. Raises TillerError, as `roll_back` does."""
+    from experiments.drift.unasked import why_not
+
+    reason = why_not(report, Path(config.root))
+    if reason is None:
+        roll_back(report, config, say=say)
+    else:
+        say(f"not rolled back unasked: {reason}")
+        say(f"to roll back: {rollback_command(report, config)}")
 
 
 def roll_back(report: DriftReport, config: DriftConfig, *, say: Callable[[str], object]) -> None:

@@ -6,14 +6,16 @@
 
 prints a line a step:
 
-    release 8b8f...: promote: lamp - continue@3 on 180 tasks of planted holdout 1 of 1: correct is better ...
+    release fd59... of candidate 6ef4...: promote: g04-c0 - continue@3 on 180 tasks of planted holdout 2 of 2: ...
     version 2 of planted is challenger
-    canary passed: 64 states (32 recorded, 32 at the edges of rules, ...), 3 live tasks with 7 attempts ...: as compiled
+    canary passed: 64 states (34 recorded, 30 at the edges of rules, 10 of them decided otherwise by the present
+    champion), 3 live tasks with 8 attempts of the worker: as compiled
     champion: version 2 of planted, before it version 1
 
 A certificate is needed: of the gate that `--gate` names, else of the newest one below the root that is about this
 controller. `--allow-ungated` promotes without one, says so on stderr, and it stays on record in the release, its tags
-and the ledger. Where the canary fails the champion stays, an activation gap is opened and the exit code is 1;
+and the ledger. stderr has a WARNING, which the ledger keeps, where the gate's baseline is not the present champion,
+where the controller decides already, and where it was rolled back from before. Where the canary fails the champion stays, an activation gap is opened and the exit code is 1;
 `--close-gaps` tries again what is open. Exit code 2 where something does not fit or another promotion goes on, 3 where
 the registry fails, 4 where the gate does not say promote.
 """
@@ -47,8 +49,8 @@ def run(config: PromoteConfig, asked: Asked) -> Promoted:
     preflight()
     given = ready(config, asked)
     if given.ungated:
-        print(f"WARNING: promoting WITHOUT A GATE: {given.ungated}", file=sys.stderr, flush=True)
-    return promote(given, say=_say)
+        _warn(f"WARNING: promoting WITHOUT A GATE: {given.ungated}")
+    return promote(given, say=_say, warn=_warn)
 
 
 def retried(config: PromoteConfig) -> Promoted | None:
@@ -59,7 +61,7 @@ def retried(config: PromoteConfig) -> Promoted | None:
 
     preflight()
     root = Path(config.root)
-    found = close_gaps(the_name(root, config.name), root, say=_say)
+    found = close_gaps(the_name(root, config.name), root, say=_say, warn=_warn)
     if found is None:
         _say("no gap is open")
     return found
@@ -102,6 +104,10 @@ def promote(
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ drops its aliases without a word: the promotion ledger says what was, and each w
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ from controllers.boundary import boundary
 from controllers.release_files import MANIFEST, Files, parsed, read_files
 from experiments.fields import SHORT, key, named
 from experiments.pyfunc import INPUTS, OUTPUTS, require_servable
-from experiments.tracking import Store, experiment_of, global_store, connect
+from experiments.tracking import Store, connect, experiment_of, global_store
 from signatures.digest import digest_of
 from signatures.errors import ReleaseRefused, StoreError, UsageError
 
@@ -46,6 +47,8 @@ _ABSENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers for a model, a version and an alias that is not there; the last is for an alias."""
 _QUIET: Final = ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "MLFLOW_UV_AUTO_DETECT")
 """A progress bar would stand in what a command prints, and a lock file of the current folder in a model."""
+_TOLD_TWICE: Final = "mlflow.store.db.utils"
+"""It prints a traceback of each error of the database, which is raised as well."""
 _PAGE: Final = 200
 
 
@@ -166,6 +169,7 @@ class Registry:
     def _client(self) -> MlflowClient:
         for setting in _QUIET:
             os.environ.setdefault(setting, "false")
+        logging.getLogger(_TOLD_TWICE).setLevel(logging.CRITICAL)
         return connect(self.store)
 
     @property

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from experiments.tiers.scoring import Scored
     from optimizers.tiers.scoreboard import TierCount, TierRow
 
+WIDTH = 110
+"""Least columns of the tables: piped, they are as readable as on a screen."""
+
 app = new_app()
 
 
@@ -83,6 +86,7 @@ def tiers(
         from rich.console import Console
 
         console = Console(markup=False, emoji=False, soft_wrap=True, highlight=False)
+        console.width = max(console.width, WIDTH)
         console.print(table_of("by run: split, condition, candidate", (*scored.board.runs, scored.board.total)))
         console.print(table_of("by period: episodes in order of arrival", scored.board.periods))
         for line in (f"scoreboard: {scored.folder}", scored.tracked):

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from controllers.boundary import boundary
+from controllers.redaction import redacted
 from experiments import fields, views
 from experiments.events import (
     AttemptSeen,
@@ -158,7 +159,8 @@ class SearchRuns:
         facts = {"benchmark": body.benchmark, "engine": body.engine, "seed": str(body.seed)}
         searches = body.engine == SEARCHES
         self._make(self.parent_name, "search" if searches else "report", body.tags, time_ms)
-        self.write(self.parent, time_ms, params={**body.config, **facts})
+        config = {name: redacted(text) for name, text in body.config.items()}  # a URL may hold a password
+        self.write(self.parent, time_ms, params={**config, **facts})
         if not searches:
             return
         newest = _newest_search(self.client, [self.experiment_id])

@@ -18,7 +18,7 @@ from experiments.catalogue import load_benchmark
 from experiments.gepa_config import GepaConfig
 from experiments.harvest.tasks import read_tasks, require_new
 from experiments.places import corpus_path, ledger_beside, require_usable, require_writable
-from experiments.search.learned import corpora_named
+from experiments.search.learned import corpora_named, require_readable
 from judges.ledger import VerdictLedger
 from judges.manifest import Manifest, freeze, manifest_of
 from optimizers.journal import Journal
@@ -79,9 +79,9 @@ class Wired:
 def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = None) -> Ready:
     """Look at everything a run needs and write nothing. Raises UsageError for a config that cannot run.
 
-    `root` is where the run folder is, if not where the config says; `lm` is used instead of the model it names.
+    `root` is where the folder of a run that goes on is; `lm` is used instead of the model that the config names.
     """
-    root = root or Path(config.root)
+    begins, root = root is None, root or Path(config.root)
     require_search_budget(config)
     benchmark = load_benchmark(config.benchmark, config.options)
     splits = split_tasks(benchmark, config)
@@ -89,7 +89,9 @@ def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = 
     worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
     worker = benchmark.worker(config.worker, worker_lm)
     require_usable(corpus_path(config, root, benchmark.id))
-    corpora_named(config, root, benchmark.id)  # for what it refuses
+    others = corpora_named(config, root, benchmark.id)
+    if begins:
+        require_readable(others)
     require_writable(root)
     return Ready(config, benchmark, worker, splits, definition_of_done(benchmark, splits), lm)
 

@@ -95,13 +95,20 @@ class _Row(NamedTuple):
     granted_turns: int | None
 
 
+def closed_in(segments: Segments) -> frozenset[str]:
+    """Digests of the tasks on which `segments` hold an episode of the dev or holdout split. Raises StoreError."""
+    table = segments.table("episodes", ["split", "task_digest"])
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    return frozenset(digest for split, digest in rows if split not in OPEN)
+
+
 async def lessons_of(corpus: SqliteCorpus, segments: Segments, lens: Lens, known: set[str]) -> Lessons:
     """The moves of the episodes in `segments`, whose rows `corpus` holds, up to their last row.
 
     `known` holds ids of episodes that were read already, from another file; those read here are added. Left out and
     counted, by the first reason that holds: the split is `dev` or `holdout`; the task is withheld, or was of such a
-    split once; the run replays the tree itself; infrastructure ended it; it was read before; it is damaged.
-    Raises StoreError where the segments or the corpus cannot be read at all.
+    split once in this corpus; the run replays the tree itself; infrastructure ended it; it was read before; it is
+    damaged. Raises StoreError where the segments or the corpus cannot be read at all.
     """
     rows = list(_rows(segments))
     closed = lens.withheld | {row.task_digest for row in rows if row.split not in OPEN}

@@ -132,8 +132,10 @@ def _release(promotion: Promotion, state: bytes, at_s: float) -> Release:
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "release"
-        raise ReleaseRefused(f"release {promotion.name}: {place}: {first['msg']}") from error
+        place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        raise ReleaseRefused(
+            f"release {promotion.name}: {place}{first['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 def _state(promotion: Promotion) -> bytes:

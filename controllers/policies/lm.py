@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from controllers.lm import answered
 from controllers.policies import View, Weights
-from controllers.prompts import SHOWN, render
+from controllers.prompts import SHOWN
 from signatures.digest import canonical_json
 from signatures.records import PolicyName, Tier
 
@@ -55,16 +55,15 @@ class LMPolicy:
 
     async def decide(self, view: View) -> Weights:
         """Ask the model. Raises ProviderError, or UsageError for a model that is not configured."""
-        observations = tuple(item for seen in view.history for item in seen.observations())[-SHOWN:]
+        shown = [one for seen in view.history for one in seen.shown()][-SHOWN:]
         inputs: dict[str, Any] = {
             "task": view.task.prompt,
             "features": dict(view.features),
-            "observations": render(observations),
+            "observations": [one.line for one in shown],
             "legal": list(view.legal),
         }
         answer, cost = await answered(self.predict, self.lm, inputs)
-        shown = tuple(id for seen in view.history for id in seen.observation_ids())[-SHOWN:]
-        return Weights(_weights(answer, view.legal), shown, cost)
+        return Weights(_weights(answer, view.legal), tuple(one.id for one in shown), cost)
 
 
 def _weights(answer: Any, legal: tuple[str, ...]) -> dict[str, float]:

@@ -33,7 +33,9 @@ class DriftConfig(RunConfig):
     tolerance: float = Field(default=0.05, ge=0, le=1)
     "smallest fall of success that is worth an alarm"
     window: int = Field(default=32, ge=4)
-    "production episodes in the smallest window that is tested"
+    "production episodes in the smallest window that is tested, of those that count"
+    every: int = Field(default=1, ge=1)
+    "every so many-th episode counts: as many as a row of tasks of one kind may have"
     root: str = "runs"
     corpus: str | None = None
     "path of the corpus; None: the one of the benchmark below the root"

@@ -20,6 +20,8 @@ LEVEL: Final = "#1b7f5c"
 SHOWN: Final = 24
 """Features in the picture: those that alarm, then those with the largest index."""
 MOST_PANELS: Final = 6
+Point = tuple[float | None, float]
+"""A value, None where it was not measured, and the weight of its episode: the means are those without exploration."""
 
 
 def draw_drift(path: Path, report: DriftReport, successes: Sequence[Success]) -> None:
@@ -37,7 +39,8 @@ def draw_drift(path: Path, report: DriftReport, successes: Sequence[Success]) ->
     for axes, one in zip(panels, objectives, strict=False):
         _objective(axes, one, successes, window=report.limits.window)
     if objectives:
-        panels[-1].set_xlabel("production episodes in order of arrival")
+        alone = "; means without what exploration changed" if report.success and report.success.explored else ""
+        panels[-1].set_xlabel(f"production episodes in order of arrival{alone}")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
     else:
         panels[0].axis("off")
@@ -53,13 +56,14 @@ def shown_features(report: DriftReport) -> list[FeatureDrift]:
     return sorted(known, key=lambda one: (not one.alarm, -(one.psi or 0.0)))[:SHOWN]
 
 
-def block_means(values: Sequence[float | None], window: int) -> list[tuple[float, float]]:
-    """The middle and the mean of each stretch of `window` episodes, the last one as long as it is."""
+def block_means(points: Sequence[Point], window: int) -> list[tuple[float, float]]:
+    """The middle and the weighted mean of each stretch of `window` episodes, the last one as long as it is."""
     found: list[tuple[float, float]] = []
-    for first in range(0, len(values), window):
-        known = [value for value in values[first : first + window] if value is not None]
-        if known:
-            found.append((first + len(values[first : first + window]) / 2, sum(known) / len(known)))
+    for first in range(0, len(points), window):
+        some = points[first : first + window]
+        known = [(value, weight) for value, weight in some if value is not None]
+        if total := sum(weight for _, weight in known):
+            found.append((first + len(some) / 2, sum(value * weight for value, weight in known) / total))
     return found
 
 
@@ -80,27 +84,31 @@ def _features(axes: Axes, features: Sequence[FeatureDrift], report: DriftReport)
 
 
 def _objective(axes: Axes, one: ObjectiveDrift, successes: Sequence[Success], *, window: int) -> None:
-    values = [success.values.get(one.objective) for success in successes]
-    means = block_means(values, window)
+    from matplotlib.ticker import MaxNLocator
+
+    points = [(success.values.get(one.objective), success.weight) for success in successes]
+    means = block_means(points, window)
     colour = ALARM if one.alarm else QUIET
     middles, heights = [middle for middle, _ in means], [mean for _, mean in means]
     axes.plot(middles, heights, marker="o", markersize=4, color=colour, label=f"mean of {window}")
-    running = _running(values)
+    running = _running(points)
     if running:
-        axes.plot(range(1, len(running) + 1), running, color=colour, alpha=0.45, linewidth=1.4, label="mean so far")
+        axes.plot(*zip(*running, strict=True), color=colour, alpha=0.45, linewidth=1.4, label="mean so far")
     axes.axhline(one.reference.mean, color=LEVEL, linewidth=1.4, label="at the gate")
     if one.floor > 0:
         axes.axhline(one.floor, color="#888888", linewidth=1, linestyle="--", label="alarm if shown below")
     if one.since is not None:
         axes.axvline(one.since, color=ALARM, linewidth=1, linestyle=":")
     axes.set(ylim=(-0.03, 1.03))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(one.objective, fontsize=9)
     axes.set_title(f"e-value {one.e_value:.3g} of {one.needed:.0f} needed", loc="left", fontsize=8)
     axes.grid(alpha=0.2)
 
 
-def _running(values: Sequence[float | None]) -> list[float]:
-    """The mean of all values so far at each episode, from the first value on."""
-    sums = accumulate(value or 0.0 for value in values)
-    counts = accumulate(int(value is not None) for value in values)
-    return [total / count for total, count in zip(sums, counts, strict=True) if count]
+def _running(points: Sequence[Point]) -> list[tuple[int, float]]:
+    """Each episode and the weighted mean of all values so far, from the first with a weight on."""
+    sums = accumulate((value or 0.0) * weight for value, weight in points)
+    totals = accumulate(0.0 if value is None else weight for value, weight in points)
+    each = enumerate(zip(sums, totals, strict=True), 1)
+    return [(number, sum_ / total) for number, (sum_, total) in each if total]

@@ -11,10 +11,11 @@ from pydantic import Field
 from controllers import Corpus
 from experiments import Benchmark
 from experiments.drift.states import episodes_of, fresh_of, state_of, success_of
+from optimizers.drift.explored import most_weight, weight_of
 from optimizers.drift.fallen import Success, success_drift
 from optimizers.drift.records import FeatureDrift, Limits, ObjectiveDrift, SuccessDrift
 from optimizers.drift.shifted import State, feature_drifts
-from signatures.records import Record
+from signatures.records import Decision, Episode, Record
 from signatures.release import Reference, Release
 
 PRODUCTION: Final = "production"
@@ -72,9 +73,9 @@ async def production_of(
 ) -> Production:
     """Read the production episodes of a release's candidate. Raises StoreError."""
     found = Production()
-    async for episode, attempts in episodes_of(corpus, {"candidate": release.candidate}, until=until):
-        if episode.split != PRODUCTION or episode.benchmark != benchmark.id:
-            continue
+    until = await corpus.high_water() if until is None else until  # one for all that is read, and asked for once
+    where = {"candidate": release.candidate, "split": PRODUCTION, "benchmark": benchmark.id}
+    async for episode, attempts in episodes_of(corpus, where, until=until):
         found.episodes += 1
         first = fresh_of(attempts)
         state = None if first is None else await state_of(corpus, benchmark, first)
@@ -85,15 +86,32 @@ async def production_of(
         if episode.failure is not None:
             found.failed += 1
         else:
-            found.successes.append(success_of(episode, attempts, benchmark.objectives))
+            success = success_of(episode, attempts, benchmark.objectives)
+            weight = await _weight(corpus, episode, release, until=until)
+            found.successes.append(_kept(success, weight))
     return found
+
+
+def _kept(success: Success, weight: float | None) -> Success:
+    """With its weight; without one nothing of it can be compared."""
+    return success._replace(values={}) if weight is None else success._replace(weight=weight)
+
+
+async def _weight(corpus: Corpus, episode: Episode, release: Release, *, until: int) -> float | None:
+    """What the episode says of the controller without exploration; None where that cannot be told from its draws."""
+    if not release.exploration:
+        return 1.0
+    made = [one async for one in corpus.scan(Decision, {"episode_id": episode.id}, until=until)]
+    if not {one.id for one in made} >= set(episode.decision_ids):
+        return None
+    return weight_of([one for one in made if one.id in episode.decision_ids], release.exploration)
 
 
 def report_of(production: Production, release: Release, limits: Limits = LIMITS) -> DriftReport:
     """The report on what was read."""
     reference = release.reference or Reference(features={}, success={})
     features = feature_drifts(reference.features, production.states, limits)
-    success = success_drift(reference.success, production.successes, limits)
+    success = success_drift(reference.success, production.successes, limits, most=most_weight(release))
     names = {name for state in production.states for name in state.features}
     report = DriftReport(
         name=release.name,
@@ -117,6 +135,8 @@ def sentence_of(report: DriftReport, *, has_reference: bool) -> str:
     seen = f"{report.episodes:,} production episode{'' if report.episodes == 1 else 's'}"
     if not has_reference:
         return f"drift is not measured: the release holds no reference ({seen})"
+    if not report.episodes:
+        return f"nothing to compare yet: {'; '.join(_compared(report))}"
     if not report.alarm:
         return f"no drift shown in {seen}: {'; '.join(_compared(report))}"
     shifted = sorted((one for one in report.features if one.alarm), key=lambda one: one.p)
@@ -136,8 +156,14 @@ def _compared(report: DriftReport) -> Iterator[str]:
         yield "no success at a gate to compare with"
         return
     first = report.success.objectives[0]
-    mean = "not measured yet" if first.mean is None else f"{first.mean:.3f} of {first.n} tasks"
+    mean = "not measured yet" if first.mean is None else f"{first.mean:.3f} of {first.n} tasks{_alone(first)}"
     yield f"{first.objective} {mean}, at the gate {first.reference.mean:.3f} of {first.reference.n}"
+    if first.unmeasured:
+        yield f"{first.unmeasured:,} episodes without a value of {first.objective}"
+
+
+def _alone(one: ObjectiveDrift) -> str:
+    return "" if one.unexplored is None else f" ({one.unexplored:.3f} without exploration)"
 
 
 def _shifted(one: FeatureDrift) -> str:
@@ -147,5 +173,5 @@ def _shifted(one: FeatureDrift) -> str:
 
 def _fallen(one: ObjectiveDrift) -> str:
     since = "" if one.since is None else f", bets from episode {one.since:,} on"
-    fell = f"{one.objective} fell to {one.mean or 0.0:.3f} from {one.reference.mean:.3f} at the gate"
+    fell = f"{one.objective} fell to {one.mean or 0.0:.3f}{_alone(one)} from {one.reference.mean:.3f} at the gate"
     return f"{fell} (e-value {one.e_value:.3g}{since})"

@@ -51,7 +51,13 @@ async def measure(config: DriftConfig) -> Measured:
 
 def limits_of(config: DriftConfig) -> Limits:
     """The config's limits as a record."""
-    return Limits(alpha=config.alpha, least_psi=config.least_psi, tolerance=config.tolerance, window=config.window)
+    return Limits(
+        alpha=config.alpha,
+        least_psi=config.least_psi,
+        tolerance=config.tolerance,
+        window=config.window,
+        every=config.every,
+    )
 
 
 def release_of(config: DriftConfig) -> Release:

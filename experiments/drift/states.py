@@ -68,8 +68,10 @@ def success_of(episode: Episode, attempts: Sequence[Attempt], objectives: Sequen
     history = tuple(Seen(attempt, ()) for attempt in attempts)
     if episode.selected_id is None:
         return Success(episode.task_digest, unselected_values(history, episode.failure, objectives))
+    chosen = next((one for one in attempts if one.id == episode.selected_id), None)
+    if chosen is None:  # a record that names an attempt of another episode measures nothing
+        return Success(episode.task_digest, {objective.name: None for objective in objectives})
     values = episode_values(history, episode.selected_id, None, objectives)
-    chosen = next(one for one in attempts if one.id == episode.selected_id)
     for objective in objectives:
         if objective.over == "judge":
             check = chosen.check(objective.name)

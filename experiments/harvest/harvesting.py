@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from controllers.corpus import SqliteCorpus
+from controllers.corpus.schema import TABLES
 from controllers.history import Seen
 from controllers.production import PRODUCTION
+from controllers.redaction import redacted
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.harvest.config import HarvestConfig
@@ -70,7 +72,10 @@ async def analyse(corpus: SqliteCorpus, benchmark: str, known: frozenset[str]) -
     until = await corpus.high_water()
     shown: list[tuple[Episode, list[Signal]]] = []
     failures: list[Unread] = []
-    async for episode in corpus.scan(Episode, {"split": PRODUCTION, "benchmark": benchmark}, until=until):
+    async for episode in _episodes(corpus, benchmark, until):
+        if isinstance(episode, Unread):
+            failures.append(episode)
+            continue
         if episode.id in known:
             continue
         try:
@@ -79,10 +84,56 @@ async def analyse(corpus: SqliteCorpus, benchmark: str, known: frozenset[str]) -
         except (StoreError, ValueError) as error:  # a trace that is no trace is a ValueError
             if isinstance(error, StoreError) and error.retryable:
                 raise
-            failures.append(Unread(episode=episode.id, error=plain(str(error), 500)))
+            failures.append(_unread(episode.id, error))
         else:
             shown.append((episode, signals_of(episode, history, decisions)))
     return Analysed(shown, failures, until)
+
+
+async def _episodes(corpus: SqliteCorpus, benchmark: str, until: int) -> AsyncIterator[Episode | Unread]:
+    """The production episodes in order of arrival. Raises StoreError where the corpus cannot be read at all."""
+    where = {"split": PRODUCTION, "benchmark": benchmark}
+    try:
+        for episode in [one async for one in corpus.scan(Episode, where, until=until)]:
+            yield episode
+    except StoreError as error:
+        if error.retryable:
+            raise
+        async for one in _one_by_one(corpus, until):
+            if isinstance(one, Unread) or (one.split == PRODUCTION and one.benchmark == benchmark):
+                yield one
+
+
+async def _one_by_one(corpus: SqliteCorpus, until: int) -> AsyncIterator[Episode | Unread]:
+    """Every episode whose record can be read; of another the row, since it does not say what it is of."""
+    table, after = TABLES[Episode], 0
+    while after < until:
+        try:
+            async for row, record in corpus.numbered(table, after=after, until=until):
+                after = row
+                if isinstance(record, Episode):
+                    yield record
+            return
+        except StoreError as error:
+            if error.retryable:
+                raise
+            after, problem = await _next_damaged(corpus, after, until), error
+            yield _unread(f"row {after}", problem)
+
+
+async def _next_damaged(corpus: SqliteCorpus, after: int, until: int) -> int:
+    """The first row behind `after` whose episode cannot be read."""
+    for row in range(after + 1, until + 1):
+        try:
+            async for _ in corpus.numbered(TABLES[Episode], after=row - 1, until=row):
+                pass
+        except StoreError:
+            return row
+    return until
+
+
+def _unread(episode: str, error: Exception) -> Unread:
+    return Unread(episode=episode, error=plain(redacted(str(error)), 500))
 
 
 async def _history(corpus: SqliteCorpus, episode: Episode) -> list[Seen]:

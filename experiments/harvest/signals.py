@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from controllers.history import Seen
 from controllers.observe import correctness
+from controllers.redaction import redacted
 from signatures.records import Decision, Episode
 
 Kind = Literal[
@@ -99,7 +100,7 @@ def signals_of(episode: Episode, history: Sequence[Seen], decisions: Sequence[De
         *_steers(history),
         *(one for seen in history for one in _inside(seen)),
     ):
-        named = found.setdefault((kind, plain(subject, 80)), [])
+        named = found.setdefault((kind, plain(redacted(subject), 80)), [])
         if attempt and attempt not in named:
             named.append(attempt)
     return [Signal(kind, subject, tuple(attempts)) for (kind, subject), attempts in found.items()]

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
+from controllers.redaction import redacted
 from signatures.digest import digest_text
 from signatures.errors import UsageError
 from signatures.records import Record, Task
@@ -48,8 +49,8 @@ def sort_tasks(
 ) -> Sorted:
     """Of the tasks `asked` (digest -> episode ids) those that are new, in that order.
 
-    Left out and counted: no prompt was kept; the digest or the prompt is in a split, a harvest brought it before, or it
-    says the same as one that is taken here.
+    Left out and counted: no prompt was kept, or it may hold a secret, by its shape; the digest or the prompt is in a
+    split, a harvest brought it before, or it says the same as one that is taken here.
     """
     taken: dict[str, str] = {}
     for name, tasks in (*splits.items(), ("an earlier harvest", tuple(earlier))):
@@ -63,6 +64,9 @@ def sort_tasks(
         new = prompts.get(digest)
         if new is None:
             left_out["no prompt was kept"] += 1
+            continue
+        if redacted(new.prompt) != new.prompt:  # of other words it would be another task
+            left_out["may hold a secret"] += 1
             continue
         key = content_key(new.prompt)
         known = taken.get(digest) or taken.get(key)

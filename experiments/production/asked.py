@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from experiments import Benchmark
+from experiments.harvest.tasks import content_key
 from experiments.production.config import USUAL, ProductionConfig
 from experiments.production.prompts import asked_task
 from signatures.errors import UsageError
@@ -35,14 +36,17 @@ def asked_of(config: ProductionConfig, benchmark: Benchmark) -> Asked:
 def require_apart(tasks: Sequence[Task], benchmark: Benchmark) -> None:
     """Raises UsageError for a task that the dev or holdout split has, by digest or by a prompt that is theirs alone.
 
+    Letter case, spacing and Unicode form make no other prompt.
+
     Searches learn from production, so such a task would be learned from.
     """
-    open_prompts = {task.prompt for task in benchmark.tasks("search")}
+    asked = [(task.digest, content_key(task.prompt)) for task in tasks]
+    open_keys = {content_key(task.prompt) for task in benchmark.tasks("search")}
     for split in _APART:
         kept = benchmark.tasks(split)
-        digests, prompts = {task.digest for task in kept}, {task.prompt for task in kept} - open_prompts
-        for number, task in enumerate(tasks, 1):
-            if task.digest in digests or task.prompt in prompts:
+        digests, keys = {task.digest for task in kept}, {content_key(task.prompt) for task in kept} - open_keys
+        for number, (digest, key) in enumerate(asked, 1):
+            if digest in digests or key in keys:
                 raise UsageError(
                     f"task {number} is one of the {split} split, which is kept for judging: later searches learn from "
                     "what is played in production"

@@ -14,6 +14,7 @@ from rich.console import Console
 from controllers.champion import ChampionWatch
 from controllers.corpus import SqliteCorpus
 from controllers.executor import AsyncExecutor
+from controllers.fallback import FallbackPolicy
 from controllers.loop import run_episode
 from controllers.production import PRODUCTION, production_parts, production_spec
 from controllers.progress import ended_by_infrastructure
@@ -56,6 +57,8 @@ class Playing:
     "digest of the release that the latest episode began with"
     parts: dict[str, Parts] = field(default_factory=dict)
     "by release"
+    resting: set[tuple[str, str]] = field(default_factory=set)
+    "(release, policy) whose model is not asked at the moment, as was said"
 
     @property
     def left(self) -> list[int]:
@@ -73,6 +76,19 @@ class Playing:
         parts = self.parts[digest]
         rollout = await run_episode(await self._spec(champion, task, number, parts), parts)
         self.log.ended(number, rollout.episode.id, failed=rollout.episode.failure is not None)
+        self._tell_of_models(digest, parts)
+
+    def _tell_of_models(self, digest: str, parts: Parts) -> None:
+        """Say, once each way, that a policy's model is down and its fallback decides, or that it is asked again."""
+        for name, policy in parts.controller.policies.items():
+            if not isinstance(policy, FallbackPolicy) or policy.down == ((digest, name) in self.resting):
+                continue
+            self.resting ^= {(digest, name)}
+            self.say(
+                f"{name}: its model does not answer; the release's fallback decides meanwhile"
+                if policy.down
+                else f"{name}: its model is asked again"
+            )
 
     async def _champion(self, number: int) -> Champion:
         """The release that the episode began with, before a kill too; else the one that is current now."""

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from controllers.corpus import SqliteCorpus
 from controllers.production import PRODUCTION
+from controllers.redaction import redacted
 from experiments.events import ArtifactWritten, CandidateScored, EventLog, SearchStarted
 from experiments.production.run_log import RunLog
 from experiments.production.served import Served, served_of
@@ -51,7 +52,7 @@ async def report_of(
     given: Prepared, folder: Path, corpus: SqliteCorpus, log: RunLog, *, wall_s: float
 ) -> ProductionReport:
     """The report of what the log says was played. Raises StoreError."""
-    played = log.played()
+    played, config = log.played(), given.config.model_dump(mode="json")
     served = [await served_of(corpus, given.benchmark, log.releases[one], only=ids) for one, ids in played.items()]
     return ProductionReport(
         run=folder.name,
@@ -59,7 +60,7 @@ async def report_of(
         worker=given.worker.fingerprint.name,
         origin=given.asked.origin,
         tasks=len(given.asked.tasks),
-        config=given.config.model_dump(mode="json"),
+        config={name: redacted(value) if isinstance(value, str) else value for name, value in config.items()},
         served=tuple(served),
         corpus=str(given.corpus),
         wall_s=wall_s,

@@ -110,8 +110,18 @@ async def canary(plan: Plan, *, program: Sequence[str] = CHILD, nonce: str | Non
         heard = await _hear(question, witness, program, timeout_s=plan.config.canary_timeout_s)
         found = list(_claims(plan, question, expected, heard))
         if tasks and plan.benchmark is not None and witness is not None:
-            found += await problems(plan.compiled, plan.benchmark, witness, nonce=nonce, corpus=corpus)
+            found += await _on_record(plan.compiled, plan.benchmark, witness, nonce=nonce, corpus=corpus)
     return _canaried(expected, len(tasks), 0 if witness is None else witness.calls, found)
+
+
+async def _on_record(
+    champion: Champion, benchmark: Benchmark, witness: Witness, *, nonce: str, corpus: Path
+) -> tuple[str, ...]:
+    """What the child's corpus holds otherwise; one that cannot be read is the child's doing too."""
+    try:
+        return await problems(champion, benchmark, witness, nonce=nonce, corpus=corpus)
+    except StoreError as error:
+        return (f"what the fresh process recorded cannot be read: {error}",)
 
 
 def _canaried(expected: Expected, tasks: int, calls: int, found: Sequence[str]) -> Canaried:

@@ -20,6 +20,7 @@ from experiments.gate.holdout.run import numbers_in, opened_gate
 from experiments.gate.report import JSON_FILE, GateReport
 from optimizers.gate.holdout_episodes import ARMS, Played
 from optimizers.gate.holdout_ledger import Completed, Entry, EntryTable, Head, Opened, Registered
+from optimizers.setup import Grant
 from signatures.digest import digest_bytes, digest_of
 from signatures.errors import EvidenceError, StoreError, UsageError
 from signatures.release import Certificate
@@ -34,7 +35,9 @@ class Certified(NamedTuple):
     report: bytes
     "report.json, which becomes a file of the release"
     config: HoldoutConfig
-    "what was gated: benchmark, options, worker and grant of the release"
+    "what was gated: benchmark, options, worker and models of the release"
+    grant: Grant
+    "what the candidate was granted; an arm such as `long@1` has a cut of the budget of its own"
 
 
 class Read(NamedTuple):
@@ -81,7 +84,7 @@ def certificate_of(gate_folder: Path) -> Certified:
         done=registered.manifest,
         report=digest_bytes(data),
     )
-    return Certified(certificate, data, gate.survey.config)
+    return Certified(certificate, data, gate.survey.config, gate.survey.candidate.grant)
 
 
 def read_of(path: Path, gate: Gate) -> Read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,13 @@ class Desk:
     ledger: PromotionLedger
     registry: Registry
     say: Say
+    warn: Say
+    "for what should not be overlooked"
+
+    @property
+    def retry(self) -> str:
+        """The command that tries again what is open."""
+        return close_gaps_command(self.name, self.root)
 
     def record(self, entry: Entry) -> None:
         """An entry of the ledger, and its mirror in MLflow; without the mirror the ledger holds all the same."""
@@ -51,10 +59,15 @@ class Desk:
 
 
 @contextmanager
-def desk(name: str, root: Path, say: Say) -> Iterator[Desk]:
+def desk(name: str, root: Path, say: Say, warn: Say | None = None) -> Iterator[Desk]:
     """Nobody else promotes or rolls back meanwhile. Raises UsageError where somebody does, StoreError."""
     with locked(root, name), PromotionLedger(ledger_path(root, name)) as ledger:
-        yield Desk(name, root, ledger, Registry(store_of(root)), say)
+        yield Desk(name, root, ledger, Registry(store_of(root)), say, warn or say)
+
+
+def close_gaps_command(name: str, root: Path) -> str:
+    """What to type to try again what is open."""
+    return f"python -m experiments.promote_run --close-gaps name={name} root={shlex.quote(str(root))}"
 
 
 def as_compiled(at: Desk, version: Version, kept: Kept, release: str) -> Champion:

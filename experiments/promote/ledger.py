@@ -35,7 +35,7 @@ Evidence = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Challenged(Record):
-    """A release was registered and its alias set: nothing decides by it yet."""
+    """A release was registered and is to be champion; the alias is set next, and nothing decides by it yet."""
 
     kind: Literal["challenged"] = "challenged"
     name: Name
@@ -142,6 +142,16 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
 def ledger_path(root: Path, name: str) -> Path:
     """The one ledger of a registered model's promotions below a run root."""
     return root / f"promotions-{name}.db"
+
+
+def ledger_there(root: Path, name: str) -> Path:
+    """The ledger's path. Raises UsageError where nothing was promoted with this run root: a second ledger of one model
+    would know half of its history.
+    """
+    path = ledger_path(root, name)
+    if not path.is_file():
+        raise UsageError(f"{path}: is missing; no version of {name} was promoted with this run root")
+    return path
 
 
 class PromotionLedger:

@@ -20,7 +20,7 @@ from controllers.corpus import MemoryCorpus, SqliteCorpus
 from controllers.history import Seen
 from controllers.policies import Policy, View, Weights
 from controllers.retry import RetryPolicy
-from controllers.spec import Parts
+from controllers.spec import Parts, episode_id
 from controllers.steers import steer_table
 from experiments import Benchmark
 from experiments.promote.questions import Call, Reply, canary_spec
@@ -107,23 +107,30 @@ class Remembered:
 
 
 class Recalled:
-    """A model's policy that gives the weights it is on record with: to ask again could get another answer."""
+    """A model's policy that gives the weights it is on record with: to ask again could get another answer.
+
+    `recorded`: its decisions of one episode, in their order: asked twice in one state a model may say two things.
+    """
 
     def __init__(self, policy: Policy, recorded: Sequence[Decision], floor: float) -> None:
         self.tier: Tier = policy.tier
         self.text = policy.text
         self._digest = digest_text(policy.text)
-        self._recorded = tuple(recorded)
+        self._left = list(recorded)
         self._floor = floor
 
     async def decide(self, view: View) -> Weights:
         """The recorded weights in this state. Raises WorkerError where no model of this policy answered in it."""
-        for one in self._recorded:
+        for place, one in enumerate(self._left):
             same_policy = (one.policy_digest, one.tier) == (self._digest, self.tier)
             if same_policy and one.legal == view.legal and dict(one.features) == dict(view.features):
+                del self._left[place]
                 weights = {action: max(0.0, p - self._floor) for action, p in one.probabilities.items()}
                 return Weights(weights, one.shown, one.cost)
-        raise WorkerError(f"no model of the policy {self._digest} answered in a state that the episode passes")
+        raise WorkerError(
+            f"no model of the policy {self._digest} answered in a state that the episode passes: its fallback decided"
+            " there, or another controller"
+        )
 
 
 @dataclass(frozen=True)
@@ -191,7 +198,10 @@ async def _by_task(
     for task in worker.witness.tasks.values():
         ours = MemoryCorpus()
         parts = live_parts(champion, benchmark, worker=worker, corpus=ours, lm=None)
-        parts = _recalling(parts, record, champion.release.exploration)
+        id = episode_id(canary_spec(champion, task, nonce), parts)
+        own = [one for one in record.decisions if one.episode_id == id]
+        own.sort(key=lambda one: one.step)
+        parts = _recalling(parts, record._replace(decisions=own), champion.release.exploration)
         async for line in _differences(champion, parts, task, nonce, theirs):
             yield f"task {task.digest}: {line}"
 

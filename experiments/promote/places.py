@@ -12,13 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from experiments.config import dump, merge
 from experiments.promote.config import PromoteConfig
 from experiments.whole_file import read_whole, write_whole
 from signatures.errors import StoreError, UsageError
+from signatures.release import Name
 
 CANDIDATE: Final = "candidate.json"
 CONFIG: Final = "promote.toml"
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 
 
 class Kept(NamedTuple):
@@ -50,15 +54,23 @@ def kept_of(root: Path, name: str, release: str) -> Kept | None:
     return Kept(config.model_copy(update={"root": str(root)}), candidate)
 
 
+def kept_file(root: Path, name: str, release: str) -> Path:
+    """Where the candidate of a release is kept, if it was promoted with this run root."""
+    return _folder(root, name, release) / CANDIDATE
+
+
 def names_below(root: Path) -> tuple[str, ...]:
     """The registered models that were promoted with this run root."""
     return tuple(sorted(path.stem.removeprefix("promotions-") for path in root.glob("promotions-*.db")))
 
 
 def the_name(root: Path, name: str | None) -> str:
-    """The name, or the only one there is. Raises UsageError."""
+    """The name, or the only one there is. Raises UsageError, also for one that cannot be a name."""
     if name is not None:
-        return name
+        try:
+            return _NAME.validate_python(name)
+        except ValidationError as error:
+            raise UsageError(f"{name!r}: is no name of a registered model: {error.errors()[0]['msg']}") from error
     names = names_below(root)
     if len(names) != 1:
         there = f"there is {', '.join(names)}" if names else "nothing was promoted there"

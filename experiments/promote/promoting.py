@@ -7,9 +7,8 @@ activation gap is opened in the ledger: with what was seen and what to do next. 
 from __future__ import annotations
 
 import asyncio
-import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.places import corpus_path
 from experiments.promote.canary import CHILD, Canaried, Plan, canary
+from experiments.promote.cautions import cautions
 from experiments.promote.config import PromoteConfig
 from experiments.promote.desk import Desk, Say, certificate_digest, desk, same, shown
 from experiments.promote.expected import recorded_states
@@ -47,19 +47,20 @@ class Promoted(NamedTuple):
     "why there is no certificate; empty where there is one"
 
 
-def promote(given: Ready, *, say: Say, program: Sequence[str] = CHILD) -> Promoted:
-    """Register the release, challenge, look, and move the alias.
+def promote(given: Ready, *, say: Say, warn: Say | None = None, program: Sequence[str] = CHILD) -> Promoted:
+    """Register the release, challenge, look, and move the alias. `warn`: told what should not be overlooked.
 
     Raises ActivationGap where production would not follow; UsageError where another promotion goes on; StoreError.
     """
     from controllers.release import Champion
 
     root = Path(given.config.root)
-    with desk(given.name, root, say) as at:
+    with desk(given.name, root, say, warn) as at:
         before = at.registry.version_of(given.name, CHAMPION)
         release, version = _registered(given, at)
-        at.registry.point(given.name, CHALLENGER, version)
+        # The ledger first: whatever ends this here, status then shows what is unfinished.
         at.record(_challenged(release, version, before))
+        at.registry.point(given.name, CHALLENGER, version)
         say(f"version {version.version} of {given.name} is challenger")
         compiled = Champion(release, given.controller, {}, "")
         return activate(at, Attempted(given.config, compiled, version, before), program=program)
@@ -84,6 +85,7 @@ class Attempted:
 
 def activate(at: Desk, tried: Attempted, *, program: Sequence[str] = CHILD) -> Promoted:
     """Run the canary and move the alias; open a gap where it fails. Raises ActivationGap."""
+    told = () if tried.alias == CHAMPION else tuple(_cautions(at, tried))
     seen = asyncio.run(canary(_plan(at, tried), program=program))
     if not seen.passed:
         raise _gap(at, tried, seen)
@@ -106,13 +108,19 @@ def activate(at: Desk, tried: Attempted, *, program: Sequence[str] = CHILD) -> P
                 certificate=certificate_digest(release),
                 ungated=release.ungated,
                 verdict=seen.verdict,
-                evidence=(seen.verdict,),
+                evidence=(seen.verdict, *told),
                 at=datetime.now(UTC),
             )
         )
     _close_gaps(at, tried, seen)
     at.say(f"champion: version {version.version} of {at.name}, before it {f'version {was}' if was else 'none'}")
     return Promoted(at.name, version.version, release.digest, was, seen.verdict, release.ungated)
+
+
+def _cautions(at: Desk, tried: Attempted) -> Iterator[str]:
+    for line in cautions(at.root, tried.compiled.release, tried.before, at.ledger.entries()):
+        at.warn(f"WARNING: {line}")
+        yield line
 
 
 def _from_version(at: Desk, tried: Attempted) -> str | None:
@@ -223,7 +231,7 @@ def _move(at: Desk, tried: Attempted) -> None:
 def _gap(at: Desk, tried: Attempted, seen: Canaried) -> ActivationGap:
     """Open the gap; the error that says so."""
     release, version, before = tried.compiled.release, tried.version, tried.before
-    next_step = f"python -m experiments.promote_run --close-gaps name={at.name} root={shlex.quote(str(at.root))}"
+    next_step = at.retry
     at.record(
         GapOpened(
             name=at.name,
@@ -240,7 +248,8 @@ def _gap(at: Desk, tried: Attempted, seen: Canaried) -> ActivationGap:
         )
     )
     for line in seen.evidence:
-        at.say(f"  {line}")
+        if line not in seen.verdict:  # which the error will say
+            at.say(f"  {line}")
     stays = "there is no champion" if before is None else f"champion stays version {before.version}"
     return ActivationGap(
         f"activation gap: version {version.version} of {at.name}: {seen.verdict}; {stays}. Mend it, then: {next_step}"

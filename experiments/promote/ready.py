@@ -67,6 +67,13 @@ class Ready:
     fallback: Mapping[PolicyName, str]
     reference: Reference | None
 
+    @property
+    def grant(self) -> Grant:
+        """What an episode in production is granted: as the gate granted it."""
+        if self.certified is not None:
+            return self.certified.grant
+        return Grant(self.config.attempts, self.config.turns, actions_of(self.benchmark))
+
     def promotion(self) -> Promotion:
         """All that the release is made of."""
         from optimizers.promotion import Promotion, ungated_report
@@ -77,7 +84,7 @@ class Ready:
             name=self.name,
             benchmark=self.benchmark.id,
             controller=self.controller,
-            grant=Grant(self.config.attempts, self.config.turns, actions_of(self.benchmark)),
+            grant=self.grant,
             worker=self.worker.fingerprint,
             lineage=self.lineage,
             report=certified.report if certified else ungated_report(candidate, self.benchmark.id, self.ungated),
@@ -162,9 +169,9 @@ def _text(file: Path) -> tuple[str, str]:
     try:
         text = file.read_text(encoding="utf-8")
         components = json.loads(text)["components"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return text, digest_of(components)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{file}: cannot be read as a saved controller") from error
-    return text, digest_of(components)
 
 
 def _is_about(folder: Path, candidate: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.promote.canary import CHILD, Canaried, Plan, canary
 from experiments.promote.config import PromoteConfig
-from experiments.promote.desk import Desk, as_compiled, certificate_digest, desk, shown
-from experiments.promote.ledger import Activated, Entry, GapOpened, RolledBack
+from experiments.promote.desk import Desk, as_compiled, certificate_digest, desk, same, shown
+from experiments.promote.ledger import Activated, GapOpened, RolledBack, ledger_there
 from experiments.promote.places import Kept, kept_of
+from experiments.promote.reigns import before, reign_of, reigns_of
 from experiments.registry import CHAMPION, PREVIOUS, RELEASE_TAG, Version
 from signatures.errors import ActivationGap, ReleaseRefused, UsageError
 
@@ -46,6 +46,7 @@ def roll_back(
     Raises UsageError where there is nothing to go back to, or it does not load any more: then nothing was moved;
     ActivationGap where a fresh process does not follow; StoreError.
     """
+    ledger_there(root, name)
     with desk(name, root, say) as at:
         now = at.registry.version_of(name, CHAMPION)
         back = _previous(at, now)
@@ -65,34 +66,27 @@ def roll_back(
     return Restored(name, back.version, release, None if now is None else now.version, seen.verdict)
 
 
-def before_it(entries: Sequence[Entry], version: str) -> str | None:
-    """The version that was champion before this one became it, as the ledger has it; None where there was none."""
-    found = [entry.from_version for entry in entries if isinstance(entry, Activated) and entry.version == version]
-    return found[-1] if found else None
-
-
 def _previous(at: Desk, now: Version | None) -> Version:
     """The version to go back to: by the ledger; where that does not know the champion, by the alias."""
     entries = at.ledger.entries()
-    known = at.ledger.champion()
-    start = now.version if now is not None else None if known is None else known.version
-    number, passed = start, set[str]()
-    while number is not None and number not in passed:
-        passed.add(number)
-        number = before_it(entries, number)
-        found = None if number is None else at.registry.version(at.name, number)
-        if found is not None:
-            return found
-        if number is not None:
-            at.say(f"note: version {number} of {at.name} was champion before, and was deleted")
+    found = still_there(at, now)
+    if found is not None:
+        return found
     aliased = at.registry.version_of(at.name, PREVIOUS)
-    if aliased is not None and aliased.version not in passed and not _was_champion(entries, start):
+    known = now is not None and reign_of(now) in reigns_of(entries)
+    if aliased is not None and not known and not same(aliased, now):
         return aliased
     raise UsageError(f"{at.name}: no champion before {shown(now)} is left to go back to")
 
 
-def _was_champion(entries: Sequence[Entry], version: str | None) -> bool:
-    return any(isinstance(entry, Activated) and entry.version == version for entry in entries)
+def still_there(at: Desk, now: Version | None) -> Version | None:
+    """The last champion before this version that was not deleted, as the ledger has it; None where none is left."""
+    for one in before(at.ledger.entries(), now):
+        found = at.registry.version(at.name, one.version)
+        if found is not None and reign_of(found) == one:
+            return found
+        at.say(f"note: version {one.version} of {at.name} was champion before, and was deleted")
+    return None
 
 
 def _checked(at: Desk, back: Version, kept: Kept | None, release: str) -> Champion:
@@ -112,8 +106,7 @@ def _checked(at: Desk, back: Version, kept: Kept | None, release: str) -> Champi
 
 def _set_previous(at: Desk, back: Version) -> None:
     """`previous_champion` is what the next rollback would restore, or nothing."""
-    number = before_it(at.ledger.entries(), back.version)
-    further = None if number is None else at.registry.version(at.name, number)
+    further = still_there(at, back)
     if further is None:
         at.registry.drop(at.name, PREVIOUS)
     else:
@@ -138,7 +131,7 @@ def _entry(compiled: Champion, back: Version, now: Version | None, reason: str) 
 
 def _gap(at: Desk, compiled: Champion, back: Version, now: Version | None, seen: Canaried) -> ActivationGap:
     release = compiled.release
-    next_step = f"python -m experiments.promote_run --close-gaps name={at.name} root={shlex.quote(str(at.root))}"
+    next_step = at.retry
     at.record(
         GapOpened(
             name=at.name,
@@ -155,7 +148,8 @@ def _gap(at: Desk, compiled: Champion, back: Version, now: Version | None, seen:
         )
     )
     for line in seen.evidence:
-        at.say(f"  {line}")
+        if line not in seen.verdict:  # which the error will say
+            at.say(f"  {line}")
     return ActivationGap(
         f"activation gap: version {back.version} of {at.name} is champion again and a fresh process does not follow:"
         f" {seen.verdict}. Mend it, then: {next_step}"

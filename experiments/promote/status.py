@@ -18,9 +18,9 @@ from experiments import Benchmark
 from experiments.catalogue import benchmark_ids, load_benchmark
 from experiments.places import corpus_path
 from experiments.promote.config import PromoteConfig
-from experiments.promote.gaps import unfinished
-from experiments.promote.ledger import Challenged, GapOpened, PromotionLedger, ledger_path
+from experiments.promote.ledger import GapOpened, PromotionLedger, ledger_there
 from experiments.promote.places import kept_of
+from experiments.promote.problems import Seen, problems_of
 from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, RELEASE_TAG, Registry, RegistrySource, Version
 from experiments.tracking import store_of
 from signatures.errors import StoreError, UsageError
@@ -29,6 +29,8 @@ from signatures.release import Release
 
 if TYPE_CHECKING:
     import dspy
+
+    from experiments.production.served import Served
 
 DAY_S: Final = 86400.0
 
@@ -84,23 +86,14 @@ class Production(Record):
 
 def status_of(name: str, root: Path) -> Status:
     """Ask ledger, registry and corpus. Raises UsageError where nothing was promoted, StoreError."""
-    path = ledger_path(root, name)
-    if not path.is_file():
-        raise UsageError(f"{path}: is missing; no version of {name} was promoted with this run root")
+    path = ledger_there(root, name)
     registry = Registry(store_of(root))
     with PromotionLedger(path) as ledger:
-        entries, head, gaps, known = ledger.entries(), ledger.head(), ledger.open_gaps(), ledger.champion()
+        entries, head, gaps = ledger.entries(), ledger.head(), ledger.open_gaps()
     aliased = {alias: registry.version_of(name, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)}
     problems: list[str] = []
     releases = {alias: _release(root, name, alias, one, problems) for alias, one in aliased.items()}
-    expected = None if known is None else (known.version, known.release)
-    problems += _moved(registry, name, aliased[CHAMPION], expected)
-    open_gaps = {gap.key for gap in gaps}
-    problems += [
-        f"version {one.version} was challenged and never decided on: python -m experiments.promote_run --close-gaps"
-        for one in unfinished(entries)
-        if isinstance(one, Challenged) and (one.version, one.release) not in open_gaps
-    ]
+    problems += problems_of(Seen(name, root, registry, entries), aliased[CHAMPION], aliased[CHALLENGER])
     champion = releases[CHAMPION]
     seen = Production(served="no champion") if champion is None else asyncio.run(_production(root, name, champion))
     return Status(
@@ -133,7 +126,7 @@ def lines_of(status: Status) -> Iterator[str]:
     yield f"drift: {'ALARM: ' if status.alarm else ''}{status.drift}"
     for gap in status.gaps:
         yield f"GAP: version {gap.version}, since {gap.at:%Y-%m-%d %H:%M}: {gap.verdict}"
-        yield from (f"  {line}" for line in gap.evidence)
+        yield from (f"  {line}" for line in gap.evidence if line not in gap.verdict)
         yield f"  next: {gap.next_step}"
     yield from (f"PROBLEM: {problem}" for problem in status.problems)
     if status.in_order:
@@ -184,21 +177,6 @@ def _release(root: Path, name: str, alias: str, version: Version | None, problem
         return None
 
 
-def _moved(registry: Registry, name: str, now: Version | None, expected: tuple[str, str] | None) -> Iterator[str]:
-    """What the alias says otherwise than the ledger."""
-    if expected is None:
-        if now is not None:
-            yield f"{CHAMPION} names version {now.version}, and the ledger has no champion: it was set by hand"
-        return
-    number, release = expected
-    if now is None:
-        gone = registry.version(name, number) is None
-        why = "its version was deleted" if gone else "the alias was dropped by hand"
-        yield f"{CHAMPION} names nothing, the ledger says version {number}: {why}"
-    elif (now.version, now.tags.get(RELEASE_TAG)) != (number, release):
-        yield f"{CHAMPION} names version {now.version}, the ledger says version {number}: it was moved by hand"
-
-
 async def _production(root: Path, name: str, release: Release) -> Production:
     """What production recorded of the champion. Raises StoreError."""
     from experiments.drift.measured import drift_of
@@ -215,11 +193,20 @@ async def _production(root: Path, name: str, release: Release) -> Production:
     with closing(SqliteCorpus.open_readonly(path)) as corpus:
         served = await served_of(corpus, benchmark, release)
         drift = await drift_of(corpus, benchmark, release)
-    tiers = ", ".join(f"{tier} {count}" for tier, count in served.by_tier.items())
-    told = f"{served.decisions} decisions ({tiers or 'none'}) in {served.episodes} episodes; {served.sentence}"
     return Production(
-        served=told, episodes=served.episodes, decisions=served.decisions, drift=drift.sentence, alarm=drift.alarm
+        served=told_of(served),
+        episodes=served.episodes,
+        decisions=served.decisions,
+        drift=drift.sentence,
+        alarm=drift.alarm,
     )
+
+
+def told_of(served: Served) -> str:
+    """What was served, in one line: decisions by tier, those of a fallback among them, and what replay can use."""
+    tiers = ", ".join(f"{tier} {count}" for tier, count in served.by_tier.items()) or "none"
+    fell = f", of them {served.fallbacks} by a fallback, the model being down" if served.fallbacks else ""
+    return f"{served.decisions} decisions ({tiers}{fell}) in {served.episodes} episodes; {served.sentence}"
 
 
 def _benchmark(config: PromoteConfig) -> Benchmark | None:

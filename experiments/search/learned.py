@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,15 @@ from signatures.records import Record
 LEARNED: Final = "learned.json"
 """Kept in the run folder: a resumed run reads the same again."""
 ALL: Final = "all"
+READ: Final = ("attempts", "episodes")
+"""Kinds of segments that are learned from; no decision is looked at."""
 
 
 class SegmentRead(Record):
-    """One sealed file as it was when it was read; a later sealing may have put its rows into another one."""
+    """One sealed file as it was when it was read; a later sealing may have put its rows into another one.
+
+    Episodes are read from the file itself, attempts from the journal that it seals, where their traces are.
+    """
 
     file: str
     kind: str
@@ -88,7 +93,7 @@ class Learned(Record):
 
 
 def segments_read(manifest: Manifest, until: int) -> tuple[SegmentRead, ...]:
-    """The live segments that hold rows up to `until`."""
+    """The live segments that hold rows up to `until`, of the kinds that are learned from."""
     return tuple(
         SegmentRead(
             file=one.file,
@@ -99,27 +104,42 @@ def segments_read(manifest: Manifest, until: int) -> tuple[SegmentRead, ...]:
             sha256=one.sha256,
         )
         for one in manifest.segments
-        if one.first_n <= until
+        if one.first_n <= until and one.kind in READ
     )
 
 
 def corpora_named(config: GepaConfig, root: Path, benchmark: str) -> tuple[Path, ...]:
     """The corpora that `learn_from` means: files that are there. Raises UsageError for one that is not.
 
-    `all` means `corpus-*.db` below `root`, and the run's own where it lies elsewhere.
+    `all` means `corpus-*.db` below `root` that hold something, and the run's own where it lies elsewhere.
     """
     if config.learn_from is None:
         return ()
     if config.learn_from == ALL:
-        there = [path for path in sorted(root.glob("corpus-*.db")) if not path.name.endswith(".verdicts.db")]
+        named = (path for path in sorted(root.glob("corpus-*.db")) if not path.name.endswith(".verdicts.db"))
+        there = [path for path in named if path.is_file() and path.stat().st_size]
         own = corpus_path(config, root, benchmark)
         known = {path.resolve() for path in there}
         return (*there, *([own] if own.is_file() and own.resolve() not in known else []))
-    named = (config.learn_from,) if isinstance(config.learn_from, str) else config.learn_from
-    for name in named:
+    told = (config.learn_from,) if isinstance(config.learn_from, str) else config.learn_from
+    for name in told:
         if not Path(name).is_file():
             raise UsageError(f"learn_from: {name}: no such corpus; `all` means every corpus-*.db below {root}")
-    return tuple(Path(name) for name in named)
+    return tuple(Path(name) for name in told)
+
+
+def require_readable(corpora: Iterable[Path]) -> None:
+    """Raises UsageError for a corpus that cannot be opened: what is learned is all of them, or the run does not begin.
+
+    Writes nothing.
+    """
+    from controllers.corpus import SqliteCorpus
+
+    for path in corpora:
+        try:
+            SqliteCorpus.open_readonly(path).close()
+        except StoreError as error:
+            raise UsageError(f"learn_from: {error}; move it away, or name the corpora to learn from") from error
 
 
 def read_learned(folder: Path) -> Learned | None:

@@ -66,7 +66,10 @@ async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict
         EventLog(folder, listen=listen) as log,
         wired(given, folder) as parts,
     ):
-        parts.journal.require_same(digest_of(_identity(config), parts.manifest, given.worker.fingerprint))
+        said = [task.prompt for task in given.splits.train[config.train :]]  # the manifest has their digests alone
+        parts.journal.require_same(
+            digest_of(_identity(config), parts.manifest, given.worker.fingerprint, *([said] if said else []))
+        )
         taught = await learn(config, folder, parts)
         status = "FAILED"
         try:

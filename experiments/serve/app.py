@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from time import perf_counter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, get_args
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,25 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from experiments.serve.bodies import (
-    AttemptGiven,
-    Body,
-    Health,
-    Id,
-    MoveTold,
-    NewEpisode,
-    Opened,
-    ProblemTold,
-    Recorded,
-)
+from experiments.serve.answers import Answer, Answers, Call
+from experiments.serve.bodies import AttemptGiven, Health, Id, MoveTold, NewEpisode, Opened, ProblemTold, Recorded
 from experiments.serve.limits import Guard
-from experiments.serve.problems import body_of, line_of, status_of, told
+from experiments.serve.quick import Quick
 from experiments.serve.service import Service
 from signatures.errors import TillerError
 
-BodyT = TypeVar("BodyT", bound=Body)
 Asked = Annotated[Id, Path(description="as POST /episodes gave it")]
-_log: Final = logging.getLogger("tiller.serve")
 _DESCRIPTION: Final = (
     "Begin an episode, then ask what is next and report each attempt until `done`. "
     "Every answer is on disk before it is given, so that any request may be sent again."
@@ -41,12 +27,13 @@ _DESCRIPTION: Final = (
 
 def guarded(service: Service, token: str, *, mcp: list[BaseRoute] | None = None) -> ASGIApp:
     """The whole application: routes, those of MCP among them, behind the token and the limits."""
-    app = application(service)
+    answers = Answers(service)
+    app = application(answers)
     app.router.routes.extend(mcp or [])
-    return Guard(app, token, service.limits)
+    return Guard(Quick(app, answers), token, service.limits)
 
 
-def application(service: Service) -> FastAPI:
+def application(answers: Answers) -> FastAPI:
     """The routes, without a guard."""
     app = FastAPI(
         title="Tiller",
@@ -60,20 +47,20 @@ def application(service: Service) -> FastAPI:
     @app.post("/episodes", status_code=201, response_model=Opened)
     async def begin_episode(given: NewEpisode) -> Any:
         """Begin an episode about a task; with a key that was given before, the same one again."""
-        return await _timed(service, "episodes", lambda: service.open(given), 201)
+        return _response(await answers.begin(given))
 
     @app.post("/episodes/{id}/decide", response_model=MoveTold)
     async def decide(id: Asked) -> Any:
         """What is next: attempts to make, or the end. The same until they are reported."""
-        return await _timed(service, "decide", lambda: service.next_move(id))
+        return _response(await answers.decide(id))
 
     @app.post("/episodes/{id}/attempts", response_model=Recorded)
     async def report_attempt(id: Asked, given: AttemptGiven) -> Any:
         """Report an attempt. The same report again changes nothing, another one is refused."""
-        return await _timed(service, "attempts", lambda: service.report(id, given))
+        return _response(await answers.report(id, given))
 
-    _add_looks(app, service)
-    _add_refusals(app, service)
+    _add_looks(app, answers.service)
+    _add_refusals(app, answers)
     _add_security(app)
     return app
 
@@ -82,7 +69,7 @@ def _add_looks(app: FastAPI, service: Service) -> None:
     @app.get("/healthz", response_model=Health)
     async def healthz() -> Any:
         """Whether it serves, and which release; needs no token."""
-        return _json(service.health(), 200)
+        return _response(Answer(200, service.health().model_dump_json().encode()))
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Any:
@@ -90,29 +77,20 @@ def _add_looks(app: FastAPI, service: Service) -> None:
         return Response(service.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _add_refusals(app: FastAPI, service: Service) -> None:
-    def refusal(request: Request, status: int, body: bytes) -> Response:
-        call = request.url.path.rsplit("/", 1)[-1]
-        known = call if call in ("episodes", "decide", "attempts") else "other"
-        service.meters.requests.labels(known, str(status)).inc()
-        headers = {"retry-after": "1"} if status in (429, 503) else None
-        return Response(body, status, headers, "application/json")
-
+def _add_refusals(app: FastAPI, answers: Answers) -> None:
     @app.exception_handler(TillerError)
     async def refused(request: Request, error: TillerError) -> Response:
-        if line_of(error) not in str(error):  # the client is not told; whoever runs the server is
-            _log.error("%s: %s", type(error).__name__, error)
-        return refusal(request, status_of(error), told(error))
+        return _response(answers.refused(_call(request), error))
 
     @app.exception_handler(RequestValidationError)
     async def misshapen(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-        return refusal(request, 422, body_of("BadRequest", f"{place[:200]}: {first['msg'][:300]}"))
+        return _response(answers.bad(_call(request), 422, f"{place[:200]}: {first['msg'][:300]}"))
 
     @app.exception_handler(HTTPException)
     async def elsewhere(request: Request, error: HTTPException) -> Response:
-        return refusal(request, error.status_code, body_of("BadRequest", str(error.detail)[:300]))
+        return _response(answers.bad(_call(request), error.status_code, str(error.detail)[:300]))
 
 
 def _add_security(app: FastAPI) -> None:
@@ -123,14 +101,11 @@ def _add_security(app: FastAPI) -> None:
     schema["paths"]["/healthz"]["get"]["security"] = []
 
 
-async def _timed(service: Service, call: str, answer: Callable[[], Awaitable[BodyT]], status: int = 200) -> Any:
-    began = perf_counter()
-    body = await answer()
-    service.meters.seconds.labels(call).observe(perf_counter() - began)
-    service.meters.requests.labels(call, str(status)).inc()
-    return _json(body, status)
+def _call(request: Request) -> Call:
+    last = request.url.path.rsplit("/", 1)[-1]
+    return next((call for call in get_args(Call) if call == last), "other")
 
 
-def _json(body: Body, status: int) -> Any:
+def _response(answer: Answer) -> Response:
     """An answer that is not validated a second time."""
-    return Response(body.model_dump_json(), status, media_type="application/json")
+    return Response(answer.body, answer.status, answer.headers, "application/json")

@@ -11,11 +11,9 @@ from controllers.served import Due, NextMove, Reported
 from signatures.records import (
     Amounts,
     AttemptResult,
-    Cost,
     Failure,
     Finite,
     SteerKind,
-    TraceEvent,
     WorkerFingerprint,
 )
 
@@ -25,6 +23,7 @@ NAME_CHARS: Final = 300
 TRACE_EVENTS: Final = 5_000
 MOST: Final = 10**12
 """Of a number that is counted."""
+_NO_RESULT: Final = {"attempt_id", "checks", "failure"}
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$", description="as the server gave it")]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="yours: the same one, the same episode")]
@@ -111,13 +110,8 @@ class AttemptGiven(Body):
         """As a record."""
         if self.failure is not None:
             return Failure(error="WorkerError", message=self.failure, where="client")
-        return AttemptResult(
-            output=self.output,
-            state=self.state,
-            outcome=self.outcome,
-            trace=tuple(TraceEvent(**dict(event)) for event in self.trace),
-            cost=Cost(**dict(self.cost)),
-        )
+        fields = self.model_dump(exclude=_NO_RESULT)  # whole: event by event takes three times as long
+        return AttemptResult.model_validate({**fields, "trace": tuple(fields["trace"])})
 
 
 class Opened(Body):

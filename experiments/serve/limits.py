@@ -45,7 +45,8 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, _once(body, receive), self._last(scope, sending))
+            whole: Message = {"type": "http.request", "body": body, "more_body": False}
+            await self._app(scope, once(whole, receive), self._last(scope, sending))
         finally:
             if not begun:  # the server logs what was raised; the client still gets an answer of ours
                 await _answer(send, 500, body_of("InternalError", BROKEN))
@@ -106,8 +107,8 @@ class Guard:
         return closing
 
 
-def _once(body: bytes, receive: Receive) -> Receive:
-    """Hands over the body that was read, then waits for the client to go, as `receive` does."""
+def once(message: Message, receive: Receive) -> Receive:
+    """Hands over a message that was received, then waits for the client to go, as `receive` does."""
     given = False
 
     async def again() -> Message:
@@ -115,7 +116,7 @@ def _once(body: bytes, receive: Receive) -> Receive:
         if given:
             return await receive()
         given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return message
 
     return again
 

@@ -55,10 +55,12 @@ class OpenEpisodes:
     async def begin(self, begun: Begun, key: str | None) -> Begun:
         """Keep the episode; what stands under its key, or its id, then: this one, or the one that was there before."""
         row = (begun.id, key, begun.release, begun.spec.model_dump_json(), begun.opened_s)
-        await self._batches.run(
+        fresh = await self._batches.run(
             "INSERT INTO episodes (id, key, release, spec, opened_s) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             *row,
         )
+        if fresh:
+            return begun
         found = self.of_key(key) if key is not None else self.get(begun.id)
         if found is None:
             raise StoreError(f"{self.path}: episode {begun.id} was not kept")

@@ -16,6 +16,7 @@ from experiments.tiers.config import DemoteConfig
 from experiments.tiers.material import ASKED, Material, gather_answers, material_of
 from experiments.whole_file import write_whole
 from optimizers.replay.asking import Asking
+from optimizers.tiers.agreement import Agreement
 from optimizers.tiers.asked import Answers
 from optimizers.tiers.demotion import Demotion, Proposal, Registered, propose
 from optimizers.tiers.fitting import Size
@@ -129,6 +130,7 @@ def _numbers(proposal: Proposal) -> Iterator[tuple[str, float]]:
     for one in proposal.demotions:
         if one.agreement is not None and one.agreement.share.mean is not None:
             yield f"{one.policy}/agreement", one.agreement.share.mean
+            yield f"{one.policy}/agreement_constant", one.agreement.constant or 0.0
         yield f"{one.policy}/decisions", float(one.asked)
         for regret in one.regrets:
             yield f"{one.policy}/{regret.objective}/regret_hi", regret.hi
@@ -154,7 +156,22 @@ def agreed(one: Demotion) -> str:
     tokens = [amount for amount in (one.cost.tokens_in, one.cost.tokens_out) if amount is not None]
     cost = f", {sum(tokens) / one.asked:,.0f} tokens each" if tokens and one.asked else ""
     undecided = f", {one.agreement.undecided} without a clear answer left out" if one.agreement.undecided else ""
-    return f"agreement {share.mean or 0:.3f}{interval} on {share.n} tasks, {one.asked} decisions{cost}{undecided}"
+    usual = _usual(one.agreement)
+    return (
+        f"agreement {share.mean or 0:.3f}{interval} on {share.n} tasks, {one.asked} decisions{cost}{undecided}{usual}"
+    )
+
+
+def _usual(found: Agreement) -> str:
+    """What the agreement is worth: beside always saying the same, and where that is wrong."""
+    if found.constant is None:
+        return ""
+    always = f"; always the most frequent answer: {found.constant:.3f}"
+    if found.elsewhere is None:
+        return f"{always}, the model never said anything else"
+    return (
+        f"{always}, and where that is wrong, in {found.elsewhere_n} decisions, the rule agrees in {found.elsewhere:.3f}"
+    )
 
 
 def _limits(found: Material) -> Iterator[str]:

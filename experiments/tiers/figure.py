@@ -29,6 +29,7 @@ def draw_tiers(path: Path, periods: Sequence[TierRow], *, title: str) -> None:
             amounts = [_per_episode(row, tier, name) for row in periods]
             axes.plot(places, amounts, marker="o", color=COLOURS[tier], label=tier)
         axes.set_ylabel(f"{name} an episode")
+        axes.set_ylim(bottom=0)
         axes.grid(alpha=0.2)
     above.set(ylabel="share of decisions", ylim=(0, 1))
     above.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

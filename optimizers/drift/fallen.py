@@ -6,6 +6,10 @@ registered tolerance where that is lower still. Bets begin anew at starts that a
 of alpha, so that a fall after a long good time is found too: the wealth of one bet from the beginning would first have
 to be won back. The first objective has half of alpha, the others share the rest; of each, half goes to the bound and
 half to the bets. A false alarm is one where the mean did not fall at all.
+
+The gate plays without exploration: episodes are weighted by what they say of the controller without it
+(`optimizers/drift/explored.py`), and what is bet on is the weighted shortfall, whose mean is the unexplored one's.
+Stakes: Waudby-Smith & Ramdas 2024, as in `optimizers/gate/sequential.py`, here with a loss smaller than the gain.
 """
 
 from __future__ import annotations
@@ -18,11 +22,17 @@ import numpy as np
 
 from optimizers.drift.looks import before_of, starts
 from optimizers.drift.records import Limits, ObjectiveDrift, SuccessDrift
-from optimizers.gate.sequential import e_process
+from optimizers.episode_log import Floats
 from optimizers.intervals import mean_interval
+from signatures.errors import UsageError
 from signatures.release import Level
 
 _HALVINGS: Final = 60
+_STAKES: Final = 32
+"""Mixed in equal parts: shares of the wealth, from the least to all but the least. Slight falls ask for slight ones."""
+_LEAST_STAKE: Final = 1 / 64
+_MOST_LOG: Final = 600.0
+_OVER: Final = 1e-9
 
 
 class Success(NamedTuple):
@@ -30,6 +40,15 @@ class Success(NamedTuple):
 
     task: str
     values: Mapping[str, float | None]
+    weight: float = 1.0
+    "0 where exploration took it elsewhere; 1 without exploration"
+
+
+class _Known(NamedTuple):
+    number: int
+    task: str
+    value: float
+    weight: float
 
 
 class _Bets(NamedTuple):
@@ -38,20 +57,27 @@ class _Bets(NamedTuple):
 
 
 def success_drift(
-    reference: Mapping[str, Level], episodes: Sequence[Success], limits: Limits | None = None
+    reference: Mapping[str, Level],
+    episodes: Sequence[Success],
+    limits: Limits | None = None,
+    *,
+    most: float | None = 1.0,
 ) -> SuccessDrift | None:
     """One finding per objective of the reference; None where it has none. `episodes` are in order of arrival.
 
-    Raises UsageError on values outside [0, 1].
+    `most`: what no weight exceeds, fixed before any episode; None: nothing bounds them, and no fall can be shown. An
+    episode above it was granted more than was registered and is left out. Raises UsageError on values outside [0, 1].
     """
     if not reference:
         return None
     limits = limits or Limits()
+    counted = [one if number % limits.every == 0 else None for number, one in enumerate(episodes)]
     found = tuple(
-        _drift(name, level, episodes, alpha=limits.alpha / 2 * share, limits=limits)
+        _drift(name, level, counted, alpha=limits.alpha / 2 * share, limits=limits, most=most)
         for (name, level), share in zip(reference.items(), _shares(len(reference)), strict=True)
     )
-    return SuccessDrift(objectives=found, alarm=any(one.alarm for one in found))
+    explored = sum(one.weight == 0 for one in episodes)
+    return SuccessDrift(objectives=found, explored=explored, alarm=any(one.alarm for one in found))
 
 
 def lower_bound(level: Level, alpha: float) -> float:
@@ -64,16 +90,22 @@ def lower_bound(level: Level, alpha: float) -> float:
     return low
 
 
-def _drift(name: str, level: Level, episodes: Sequence[Success], *, alpha: float, limits: Limits) -> ObjectiveDrift:
+def _drift(
+    name: str, level: Level, counted: Sequence[Success | None], *, alpha: float, limits: Limits, most: float | None
+) -> ObjectiveDrift:
     known = [
-        (number, one.task, value) for number, one in enumerate(episodes) if (value := one.values.get(name)) is not None
+        _Known(number, one.task, value, one.weight)
+        for number, one in enumerate(counted)
+        if one is not None and (value := one.values.get(name)) is not None and one.weight <= (most or math.inf) + _OVER
     ]
+    if any(not 0 <= one.value <= 1 for one in known):
+        raise UsageError(f"{name}: a value of success lies outside 0 to 1")
     by_task: dict[str, list[float | None]] = {}
-    for _, task, value in known:
-        by_task.setdefault(task, []).append(value)
+    for one in known:
+        by_task.setdefault(one.task, []).append(one.value)
     shown = mean_interval(by_task)
     floor = min(lower_bound(level, alpha / 2), level.mean - limits.tolerance)
-    bets = _bets(known, len(episodes), floor=floor, least=limits.window)
+    bets = _bets(known, len(counted), floor=floor, least=limits.window * limits.every, most=most)
     needed = 2 / alpha
     return ObjectiveDrift(
         objective=name,
@@ -83,6 +115,8 @@ def _drift(name: str, level: Level, episodes: Sequence[Success], *, alpha: float
         mean=shown.mean,
         lo=shown.lo,
         hi=shown.hi,
+        unexplored=_unexplored(known),
+        unmeasured=sum(one is not None for one in counted) - len(known),
         e_value=bets.e_value,
         needed=needed,
         since=bets.since if bets.e_value >= needed else None,
@@ -90,22 +124,43 @@ def _drift(name: str, level: Level, episodes: Sequence[Success], *, alpha: float
     )
 
 
-def _bets(known: Sequence[tuple[int, str, float]], n: int, *, floor: float, least: int) -> _Bets:
+def _bets(known: Sequence[_Known], n: int, *, floor: float, least: int, most: float | None) -> _Bets:
     """The largest weighted wealth that was ever reached, and where its bets began."""
     begins = starts(n, least)
-    if not known or floor <= 0:
+    if not known or floor <= 0 or most is None:
         return _Bets(begins[0].share, None)
     names: dict[str, int] = {}
-    tasks = np.array([names.setdefault(task, len(names)) for _, task, _ in known], dtype=np.int64)
-    before_T, value_T = before_of(tasks), np.array([value for _, _, value in known])
-    number_T = np.array([number for number, _, _ in known])
+    tasks = np.array([names.setdefault(one.task, len(names)) for one in known], dtype=np.int64)
+    before_T = before_of(tasks)
+    gain_T = np.array([one.weight * (floor - one.value) for one in known])
     # a start's bets are on the first episode of each task from there on: another is a difference of 0
-    first_R = np.searchsorted(number_T, [one.first for one in begins])
+    first_R = np.searchsorted([one.number for one in known], [one.first for one in begins])
     kept_R_T = (np.arange(len(known)) >= first_R[:, None]) & (before_T < first_R[:, None])
-    gain_R_T = np.where(kept_R_T, floor - value_T, 0.0)
-    wealth_R = e_process(gain_R_T, max(floor, 1 - floor)).max(axis=1) * [one.share for one in begins]
+    wealth_R = _most_wealth(np.where(kept_R_T, gain_T, 0.0), most * (1 - floor)) * [one.share for one in begins]
     best = int(wealth_R.argmax())
     return _Bets(float(wealth_R[best]), begins[best].first + 1)
+
+
+def _most_wealth(gain_R_T: Floats, loss: float) -> Floats:
+    """The largest wealth on the way, `R`, of betting that the mean gain is above 0. No gain is below -loss."""
+    stake_S = np.geomspace(_LEAST_STAKE, 1 - _LEAST_STAKE, _STAKES) / max(loss, _OVER)
+    log_R_S, best_R = np.zeros((len(gain_R_T), _STAKES)), np.ones(len(gain_R_T))
+    for gain_R in gain_R_T.T:
+        log_R_S += np.log1p(stake_S * gain_R[:, None])
+        best_R = np.maximum(best_R, np.exp(np.minimum(log_R_S, _MOST_LOG)).mean(axis=1))
+    return best_R
+
+
+def _unexplored(known: Sequence[_Known]) -> float | None:
+    """The weighted mean over tasks; None where nothing was explored, or exploration took every episode elsewhere."""
+    weights: dict[str, float] = {}
+    sums: dict[str, float] = {}
+    for one in known:
+        weights[one.task] = weights.get(one.task, 0.0) + one.weight
+        sums[one.task] = sums.get(one.task, 0.0) + one.weight * one.value
+    if all(one.weight == 1 for one in known) or not (total := math.fsum(weights.values())):
+        return None
+    return math.fsum(sums.values()) / total
 
 
 def _shares(objectives: int) -> list[float]:

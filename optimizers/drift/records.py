@@ -20,7 +20,9 @@ class Limits(Record):
     tolerance: Annotated[Finite, Field(ge=0, le=1)] = 0.05
     "least fall of success below the gate's mean that is worth an alarm"
     window: int = Field(default=32, ge=4)
-    "production episodes in the smallest window that is tested"
+    "production episodes in the smallest window that is tested, of those that count"
+    every: int = Field(default=1, ge=1)
+    "every so many-th episode counts: more than 1 where tasks of one kind come in rows, as many as a row may have"
 
 
 class FeatureDrift(Record):
@@ -58,6 +60,10 @@ class ObjectiveDrift(Record):
     lo: Finite | None
     hi: Finite | None
     "95 % interval over tasks; shown, it decides nothing"
+    unexplored: Finite | None = None
+    "the mean without exploration, as the gate has it: what is tested; None: nothing was explored"
+    unmeasured: int = Field(default=0, ge=0)
+    "episodes that count and are not in the mean: no checker gave a value, or a draw is not on record"
     e_value: NonNegative
     "the largest wealth ever reached by betting on a fall, from any of the starts, weighted"
     needed: NonNegative
@@ -71,4 +77,6 @@ class SuccessDrift(Record):
     """Success on every objective of the reference."""
 
     objectives: tuple[ObjectiveDrift, ...]
+    explored: int = Field(default=0, ge=0)
+    "episodes that exploration took elsewhere than the policies would have gone: they say nothing against the gate"
     alarm: bool

@@ -42,6 +42,7 @@ def feature_drifts(
 ) -> tuple[FeatureDrift, ...]:
     """One finding per feature of the reference, in its order. `states` are in order of arrival."""
     limits = limits or Limits()
+    states = states[:: limits.every]
     names: dict[str, int] = {}
     tasks = np.array([names.setdefault(state.task, len(names)) for state in states], dtype=np.int64)
     before_N = before_of(tasks)
@@ -93,17 +94,17 @@ def _drift(
 
 def _loudest(reference_B: Ints, codes_N: Ints, before_N: Ints, *, features: int, limits: Limits, seed: int) -> _Found:
     """The window with the least corrected p, of those that alarm if any does; without a full window p is 1."""
-    every = windows(len(codes_N), limits.window)
-    if not every or not reference_B.sum():
+    each = windows(len(codes_N), limits.window)
+    if not each or not reference_B.sum():
         return _Found(1.0)
-    counts_W_B = np.array([_counts(codes_N, before_N, one.first, one.end, len(reference_B)) for one in every])
-    share_W = np.array([one.share for one in every])
+    counts_W_B = np.array([_counts(codes_N, before_N, one.first, one.end, len(reference_B)) for one in each])
+    share_W = np.array([one.share for one in each])
     p_W = np.minimum(1.0, bin_p(reference_B, counts_W_B).min(axis=1) * len(reference_B) * features / share_W)
     best: _Found | None = None
     for number in np.argsort(p_W, kind="stable").tolist():
         if best is not None and p_W[number] > limits.alpha / 2:
             break
-        window = every[number].first + 1, every[number].end
+        window = each[number].first * limits.every + 1, each[number].end * limits.every
         one = _Found(float(p_W[number]), window, corrected(reference_B, counts_W_B[number], seed=seed))
         if one.psi is not None and one.psi >= limits.least_psi:
             return one

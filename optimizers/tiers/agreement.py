@@ -15,7 +15,7 @@ from optimizers.tiers.answered import Answered, Row, most_likely
 from optimizers.tiers.fitting import Size, fit_rules
 from signatures.digest import digest_of
 from signatures.errors import NoSupport
-from signatures.records import Record, Task
+from signatures.records import Finite, Record, Task
 
 
 class Agreement(Record):
@@ -26,6 +26,12 @@ class Agreement(Record):
     decisions: int = Field(ge=0)
     undecided: int = Field(ge=0)
     "left out: the model named no single action"
+    constant: Finite | None = None
+    "the same share of a rule that always names the most frequent answer, fitted in the same folds"
+    elsewhere: Finite | None = None
+    "the share among the decisions that such a rule gets wrong, mean over tasks; None: it gets all right"
+    elsewhere_n: int = Field(default=0, ge=0)
+    "these decisions"
 
 
 def folds_of(tasks: Iterable[str], folds: int) -> dict[str, int]:
@@ -46,17 +52,32 @@ def cross_fitted(rows: Sequence[Row], fold: Mapping[str, int], folds: int, size:
     return [RulePolicy(fit_rules(some, size)) for some in outside]
 
 
-async def agreement_of(mine: Answered, fold: Mapping[str, int], rules: Sequence[RulePolicy]) -> Agreement:
+async def agreement_of(
+    mine: Answered, fold: Mapping[str, int], rules: Sequence[RulePolicy], constants: Sequence[RulePolicy]
+) -> Agreement:
     """Each decision against the rule of its task's fold. Raises NoSupport without any decision.
 
     The rule is asked as an episode would ask it: where none of what it names is legal, it does not agree.
+    `constants`: for each fold the rule that always names the same action. Agreement that it has as well says nothing.
     """
     if not mine.rows:
         raise NoSupport("no recorded decision to agree with")
-    by_task: defaultdict[str, list[float | None]] = defaultdict(list)
+    by_task, constant, elsewhere = (defaultdict[str, list[float | None]](list) for _ in range(3))
     for row in mine.rows:
-        by_task[row.task].append(float(await _named(rules[fold[row.task]], row) == row.action))
-    return Agreement(share=mean_interval(by_task), decisions=len(mine.rows), undecided=mine.undecided)
+        agrees = float(await _named(rules[fold[row.task]], row) == row.action)
+        usual = await _named(constants[fold[row.task]], row) == row.action
+        by_task[row.task].append(agrees)
+        constant[row.task].append(float(usual))
+        if not usual:
+            elsewhere[row.task].append(agrees)
+    return Agreement(
+        share=mean_interval(by_task),
+        decisions=len(mine.rows),
+        undecided=mine.undecided,
+        constant=mean_interval(constant).mean,
+        elsewhere=mean_interval(elsewhere).mean,
+        elsewhere_n=sum(len(some) for some in elsewhere.values()),
+    )
 
 
 async def _named(rule: RulePolicy, row: Row) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import Field
@@ -19,7 +19,7 @@ from signatures.errors import NoSupport
 from signatures.records import Candidate, Cost, PolicyName, Probability, Record, Tier
 
 ALPHA: Final = 0.025
-"""One-sided, as in the gate."""
+"""One-sided, as in the gate: chance that what is proposed loses more than its upper end says on an objective."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class _Proposing:
         tasks = {task.digest for task in replayer.tasks} | {r.task for one in by_policy.values() for r in one.rows}
         self._fold = folds_of(tasks, registered.folds)
         self._fitted: dict[PolicyName, _Fitted] = {}
+        # what is proposed is one of all sets of these policies, chosen by looking at the values of several
+        self._alpha = ALPHA / max(1, 2 ** len(by_policy) - 1)
 
     async def proposal(self) -> Proposal:
         self._model = await self._replayer.values(lambda task: self._controller.policies)
@@ -130,7 +132,8 @@ class _Proposing:
         try:
             size, folds = self._registered.size, self._registered.folds
             fitted = _Fitted(cross_fitted(mine.rows, self._fold, folds, size), RulePolicy(fit_rules(mine.rows, size)))
-            agreement = await agreement_of(mine, self._fold, fitted.by_fold)
+            constants = cross_fitted(mine.rows, self._fold, folds, replace(size, rules=1))
+            agreement = await agreement_of(mine, self._fold, fitted.by_fold, constants)
         except NoSupport as error:
             return Demotion.model_validate({**about, "reasons": (str(error),)})
         self._fitted[name] = fitted
@@ -147,7 +150,7 @@ class _Proposing:
             changed.update({name: self._fitted[name].by_fold[self._fold[task]] for name in names})
             return changed
 
-        return regrets_of(self._model, await self._replayer.values(policies_for), alpha=ALPHA)
+        return regrets_of(self._model, await self._replayer.values(policies_for), alpha=self._alpha)
 
     def _disagrees(self, agreement: Agreement) -> list[str]:
         mean, least = agreement.share.mean or 0.0, self._registered.agreement

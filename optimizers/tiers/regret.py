@@ -3,7 +3,8 @@
 A tree is one draw of what the worker does on its task, so a task's difference has the noise of the record in it; the
 trees of different tasks are drawn apart, so the spread of the differences over tasks holds that noise and the tasks'
 own. The interval is the gate's own betting interval on bounded differences (`optimizers/gate/sequential.py`), which
-is valid at any number of tasks and keeps a width where no task shows a difference: a bootstrap would say 0 there.
+is valid at any number of tasks and keeps a width where no task shows a difference: a bootstrap would say 0 there. It is
+an interval of the mean over these folds' rules, each on tasks that it was not fitted to.
 What the trees do not hold is taken at its worst: all that the model could have won there, and nothing for the rule.
 """
 
@@ -37,7 +38,7 @@ class Regret(Record):
     loss: Finite | None
     "the mean; None: no task has both values"
     hi: Finite
-    "upper end of the interval at 97.5 %, with what the trees do not hold at its worst"
+    "upper end of the interval, with what the trees do not hold, or one side's checkers did not say, at its worst"
     tasks: int = Field(ge=0)
     unsupported: Probability
     "mean share of what either would do that is not in the trees, or needs an answer that nobody recorded"
@@ -78,7 +79,7 @@ def regrets_of(model: Mapping[str, Replayed], rule: Mapping[str, Replayed], *, a
 
 def _regret(name: str, model: Mapping[str, Replayed], rule: Mapping[str, Replayed], alpha: float) -> Regret:
     held = evidence_of(pairs_of(name, _held(model, name), _held(rule, name)), alpha=alpha)
-    worst = pairs_of(name, _ends(model, name, best=True), _ends(rule, name, best=False))
+    worst = pairs_of(name, _ends(model, rule, name, best=True), _ends(rule, model, name, best=False))
     sure = evidence_of(worst, alpha=alpha)
     low = sure.lo if sure.sure_lo is None else sure.sure_lo
     shares = [min(1.0, max(one.unsupported, rule[task].unsupported)) for task, one in model.items()]
@@ -96,9 +97,17 @@ def _held(replayed: Mapping[str, Replayed], name: str) -> Values:
     return {task: [one.values[name]] for task, one in replayed.items()}
 
 
-def _ends(replayed: Mapping[str, Replayed], name: str, *, best: bool) -> Values:
-    """The most, or the least, that a task's value may be given what is not supported; None: it was not measured."""
-    return {task: [_end(one, name, best=best)] for task, one in replayed.items()}
+def _ends(mine: Mapping[str, Replayed], other: Mapping[str, Replayed], name: str, *, best: bool) -> Values:
+    """The most, or the least, that a task's value may be given what is not supported; None: neither was measured.
+
+    What was measured of the other alone counts at its worst: a rule may lead to where nobody can say how well it did.
+    """
+    found: dict[str, list[float | None]] = {}
+    for task, one in mine.items():
+        end = _end(one, name, best=best)
+        known = other[task].values[name] is not None
+        found[task] = [float(best) if end is None and known else end]
+    return found
 
 
 def _end(one: Replayed, name: str, *, best: bool) -> float | None:

@@ -73,6 +73,7 @@ ROUTES: Final[dict[str, Callable[[Any], Any]]] = {
     "an event's arguments": lambda v: observed().model_copy(
         update={"source": EVENT.model_copy(update={"arguments": v})}
     ),
+    "an event's field of its own": lambda v: observed(EVENT.model_copy(update={"verdict": v})),
     "a check's value": lambda v: forged(CheckerResult.model_construct(objective="correct", value=v, unit="share")),
     "a check's detail": lambda v: forged(check("correct", 1.0).model_copy(update={"detail": v})),
     "a subclass": lambda v: Disguised(attempt_id="a", source=TraceEvent(turn=0, kind="tool", text=v.reason)),

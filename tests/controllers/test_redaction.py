@@ -92,5 +92,19 @@ def test_an_event_without_secrets_is_the_same_event() -> None:
 
 def test_a_long_text_made_to_be_slow_is_finished() -> None:
     """What is quadratic takes minutes here, and is ended by the time limit of a test."""
-    for piece in ("-----BEGIN PRIVATE KEY-----", "password", "eyJ", "://a:", "bearer ", "sk-", "authorization: "):
+    for piece in (
+        "-----BEGIN PRIVATE KEY-----",
+        "password",
+        "eyJ",
+        "-eyJ",
+        "://a:",
+        "bearer ",
+        "sk-",
+        "authorization: ",
+    ):
         assert redacted(piece * (1_000_000 // len(piece)) + f"\n{SECRETS[1]}").count(SECRETS[1]) == 0
+
+
+def test_a_token_behind_a_dash_is_found() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
+    assert redacted(f"saved as my-token-{token} now") == "saved as [redacted] now"

@@ -104,7 +104,11 @@ def test_a_dry_run_with_json_prints_json_and_nothing_else(forker: Forker, tmp_pa
     assert (ended.code, ended.err) == (0, "")
     told = json.loads(ended.out)
     assert told["most"] == {"episodes": 8, "attempts": 24, "turns": 72, "questions": 0, "usd": None}
-    assert (told["release"], told["candidate"], told["ungated"]) == (release.digest, release.candidate, "made by a test")
+    assert (told["release"], told["candidate"], told["ungated"]) == (
+        release.digest,
+        release.candidate,
+        "made by a test",
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
 
 

@@ -34,6 +34,7 @@ def test_tables_and_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None
     given = ["--benchmark", BENCHMARK, f"root={root}", "periods=2", "tracking=false"]
     assert ended(given) == 0
     out = capsys.readouterr().out
+    assert "…" not in out, "piped into a file, nothing is cut off"
     assert "search played" in out and "100.0%" in out and f"scoreboard: {root}" in out
     assert ended([*given, "--json"]) == 0
     board = json.loads(capsys.readouterr().out)

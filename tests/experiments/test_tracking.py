@@ -120,6 +120,16 @@ def test_long_text_becomes_an_artifact_and_many_params_fit(root: Path, contents:
     }
 
 
+def test_a_password_in_a_url_of_the_config_stays_here(root: Path, contents: Read) -> None:
+    config = {"api_base": "http://me:hunter22@models.example/v1", "lm": "openai/x"}
+    with EventLog(root / "told") as log:
+        log.emit(SearchStarted(run_id="told", benchmark="telecom", engine="production", seed=1, config=config))
+    replay(read_events(root / "told" / FILE), root / "told")
+    params = contents(store_of(root))["told/production s1"]["params"]
+    assert params["api_base"] == "http://[redacted]@models.example/v1"
+    assert params["lm"] == "openai/x"
+
+
 def test_a_run_left_running_is_closed(root: Path, tell, contents: Read) -> None:
     folder = tell(root / "gepa-7", until=12)
     replay(read_events(folder / FILE), folder)

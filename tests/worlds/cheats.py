@@ -112,6 +112,18 @@ async def idle(question: Question, parent: Parent) -> Answer:
     return answered(question, new, await states_by(new, question), question.tasks)
 
 
+async def scrambled(question: Question, parent: Parent) -> Answer:
+    """Is honest, and leaves something else than a corpus."""
+    found = await honest(question, parent)
+    scramble(Path(question.corpus))
+    return found
+
+
+def scramble(corpus: Path) -> None:
+    """Leave an empty file where the corpus was."""
+    corpus.write_bytes(b"")
+
+
 @dataclass(frozen=True)
 class Stub:
     """Has the released worker's name and does nothing."""
@@ -210,6 +222,7 @@ HOW: Mapping[str, Work] = {
         canned,
         cached,
         idle,
+        scrambled,
         stubbed,
         unsteered,
         silent,

@@ -43,8 +43,13 @@ def test_alarms_come_first_and_what_has_no_index_is_not_drawn() -> None:
 
 
 def test_blocks_leave_out_what_was_not_measured() -> None:
-    assert block_means([1.0, 0.0, None, 1.0, 1.0, None], 2) == [(1.0, 0.5), (3.0, 1.0), (5.0, 1.0)]
-    assert block_means([None], 4) == []
+    values = [1.0, 0.0, None, 1.0, 1.0, None]
+    assert block_means([(value, 1.0) for value in values], 2) == [(1.0, 0.5), (3.0, 1.0), (5.0, 1.0)]
+    assert block_means([(None, 1.0)], 4) == []
+
+
+def test_what_exploration_took_elsewhere_is_not_in_the_means() -> None:
+    assert block_means([(1.0, 2.0), (0.0, 0.0), (0.0, 1.0), (0.0, 0.0), (0.0, 0.0)], 3) == [(1.5, 2 / 3)]
 
 
 @pytest.mark.parametrize("n", [0, 90])

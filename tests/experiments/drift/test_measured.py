@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from controllers.corpus import SqliteCorpus
-from experiments.drift.measured import DriftReport, drift_of
+from controllers.corpus import MemoryCorpus, SqliteCorpus
+from experiments.drift.measured import DriftReport, drift_of, production_of, report_of
 from optimizers.drift.records import Limits
+from optimizers.drift.shifted import State
 from signatures.records import Attempt, Episode, Failure
 from signatures.release import Release
 from tests.worlds.drifting import WORLD, WORSE, Shipped, played, shipped
+from tests.worlds.shipped import ship
 
 TASKS = WORLD.tasks("production")
 
@@ -101,3 +104,66 @@ async def test_what_infrastructure_ended_is_counted_and_not_scored(tmp_path: Pat
     assert (found.episodes, found.failed, found.unreadable) == (7, 1, 1)
     assert found.success is not None
     assert found.success.objectives[0].n == 6
+
+
+async def test_what_exploration_costs_is_told_and_is_no_drift(tmp_path: Path) -> None:
+    """Most episodes are taken elsewhere. The same controller without it is what the gate has seen."""
+    given = await shipped(tmp_path, tasks=40)
+    bold = ship(given.folder, reference=given.release.reference, exploration=0.15)
+    await played(given, TASKS)
+    found = await report(given, bold)
+    assert found.success is not None and not found.alarm
+    one = found.success.objectives[0]
+    assert found.success.explored > 60
+    assert one.mean is not None and one.unexplored is not None and one.unexplored > one.mean + 0.05
+    assert f"({one.unexplored:.3f} without exploration), at the gate 0.930" in found.sentence
+    plain = await report(given, bold.model_copy(update={"exploration": 0.0}))
+    assert plain.success is not None
+    assert plain.success.objectives[0].e_value > 2 * one.e_value, "taken as it is, it looks like a fall"
+
+
+async def test_an_episode_whose_draws_are_not_all_on_record_is_not_compared(good: Shipped) -> None:
+    with closing(SqliteCorpus.open_readonly(good.corpus)) as corpus:
+        episodes = [e async for e in corpus.scan(Episode, {"split": "production"})]
+        bare = MemoryCorpus()
+        for one in episodes[:8]:
+            attempts = [a async for a in corpus.scan(Attempt, {"episode_id": one.id})]
+            await bare.append(*attempts, one)
+        found = await drift_of(bare, WORLD, good.release)
+    assert found.success is not None
+    assert (found.episodes, found.success.objectives[0].n, found.success.objectives[0].unmeasured) == (8, 0, 8)
+    assert "8 episodes without a value of correct" in found.sentence
+
+
+async def test_checkers_that_fall_silent_are_told_and_never_taken_for_success(good: Shipped) -> None:
+    with closing(SqliteCorpus.open_readonly(good.corpus)) as corpus:
+        found = await production_of(corpus, WORLD, good.release)
+    silent = [one._replace(values={}) for one in found.successes]
+    told = report_of(replace(found, successes=silent), good.release)
+    assert "correct not measured yet" in told.sentence and "96 episodes without a value of correct" in told.sentence
+
+
+async def test_nothing_played_is_nothing_compared(tmp_path: Path) -> None:
+    given = await shipped(tmp_path, tasks=10)
+    found = await report(given)
+    assert (found.episodes, found.alarm) == (0, False)
+    assert found.sentence.startswith("nothing to compare yet: 17 features against 10 tasks; correct not measured yet")
+
+
+async def test_features_that_come_and_go(good: Shipped) -> None:
+    """One that production no longer has is drift of it; one that the reference lacks is named."""
+    with closing(SqliteCorpus.open_readonly(good.corpus)) as corpus:
+        found = await production_of(corpus, WORLD, good.release)
+    gone = [
+        State(one.task, {**{k: v for k, v in one.features.items() if k != "errors"}, "new": 1.0})
+        for one in found.states
+    ]
+    told = report_of(replace(found, states=gone), good.release)
+    assert told.unknown == ("new",)
+    assert [one.feature for one in told.features if one.alarm] == ["errors"]
+    constant = next(one for one in told.features if one.feature == "changed")
+    assert (constant.p, constant.alarm) == (1.0, False)
+    moved = [State(one.task, {**one.features, "changed": 0.0}) for one in found.states]
+    assert [one.feature for one in report_of(replace(found, states=moved), good.release).features if one.alarm] == [
+        "changed"
+    ]

@@ -108,6 +108,22 @@ def test_a_damaged_trace_fails_its_own_episode_alone_and_is_tried_again(tmp_path
     assert (third.folder, len(third.harvest.analysed)) == (tmp_path / "planted-harvest-2", 1)
 
 
+@pytest.mark.parametrize("table", ["episodes", "attempts", "decisions"])
+def test_a_damaged_record_of_an_episode_fails_that_episode_alone(table: str, tmp_path: Path) -> None:
+    played = served(tmp_path, PRODUCTION[:5])
+    play(tmp_path / "corpus-planted.db", WORLD.tasks("search")[:1], Play(split="search"))
+    of_it = "id" if table == "episodes" else "episode_id"
+    with closing(sqlite3.connect(tmp_path / "corpus-planted.db")) as db, db:
+        for one in played[1:3]:
+            db.execute(f"UPDATE {table} SET body = x'ff00' WHERE {of_it} = ?", (one.episode.id,))
+    done = harvested(tmp_path)
+    assert set(done.harvest.analysed) == {played[n].episode.id for n in (0, 3, 4)}
+    assert ["is damaged" in one.error for one in done.harvest.failures] == [True, True]
+    if table != "episodes":  # a damaged episode has no id that could be read
+        assert [one.episode for one in done.harvest.failures] == [one.episode.id for one in played[1:3]]
+    assert (harvested(tmp_path).folder, len(done.harvest.failures)) == (None, 2)
+
+
 def test_episodes_of_other_splits_and_benchmarks_are_not_harvested(tmp_path: Path) -> None:
     path = tmp_path / "corpus-planted.db"
     play(path, PRODUCTION[:2], Play(split="search"))

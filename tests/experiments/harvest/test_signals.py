@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.history import Seen
+from controllers.redaction import redacted
 from experiments.harvest.signals import MEANING, REPEATS, Signal, plain, signals_of
 from signatures.records import (
     Amounts,
@@ -157,4 +158,11 @@ def test_what_a_worker_calls_its_tools_steers_no_terminal_and_no_page(text: str)
     assert line.isprintable() and 0 < len(line) <= 40
     assert not set(line) & set("`<>|\n\x1b")
     found = signals(attempt("a", trace=(call(text, failed=True),)))
-    assert [one.subject for one in found] == [plain(text, 80)]
+    assert [one.subject for one in found] == [plain(redacted(text), 80)]
+
+
+def test_a_secret_in_the_name_of_a_tool_is_in_no_finding() -> None:
+    (found,) = signals(
+        attempt("a", trace=(call("curl --header 'Authorization: Bearer abcdef123456789'", failed=True),))
+    )
+    assert "[redacted]" in found.subject and "123456789" not in found.subject

@@ -53,6 +53,14 @@ def test_what_an_earlier_harvest_brought_and_what_is_said_twice_is_left_out() ->
     assert found.left_out == {"said twice": 1, "in an earlier harvest": 1, "no prompt was kept": 1}
 
 
+def test_a_prompt_that_holds_a_secret_is_no_task() -> None:
+    found = sort_tasks(
+        {"a": ["e"], "b": ["f"]}, {"a": task("a", "log in with password=hunter22"), "b": task("b")}, {}, ()
+    )
+    assert [one.task.digest for one in found.tasks] == ["b"]
+    assert found.left_out == {"may hold a secret": 1}
+
+
 @given(prompt=st.text(min_size=1))
 def test_case_spacing_and_form_make_no_other_prompt(prompt: str) -> None:
     assert content_key(f" {prompt}\t") == content_key(prompt)

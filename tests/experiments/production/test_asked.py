@@ -98,6 +98,9 @@ def test_a_task_or_a_prompt_that_is_kept_for_judging_is_refused(split: Split, tm
     path = file_of(tmp_path, '{"prompt": "mine"}', json.dumps({"prompt": kept.prompt, "id": "another"}))
     with pytest.raises(UsageError, match=f"task 2 is one of the {split} split, which is kept for judging"):
         asked_of(config(tasks_file=path), WORLD)
+    reworded = kept.model_copy(update={"digest": "0" * 24, "prompt": f"  {kept.prompt.upper()}\n"})
+    with pytest.raises(UsageError, match=f"task 1 is one of the {split} split"):
+        require_apart((reworded,), WORLD)
     with pytest.raises(UsageError, match=f"task 1 is one of the {split} split"):
         require_apart((kept.model_copy(update={"prompt": "in other words"}),), WORLD)
 

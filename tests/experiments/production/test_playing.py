@@ -5,18 +5,26 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import dspy
 import pytest
 from pydantic import JsonValue
 from rich.console import Console
 
 from controllers.baselines import seed_candidate
+from controllers.champion import ChampionWatch
 from controllers.corpus import SqliteCorpus
+from controllers.fallback import Patience
+from controllers.lm import make_lm
+from controllers.policies.lm import LMPolicy
 from controllers.production import PRODUCTION
+from controllers.program import Controller, controller_of
+from controllers.release import FolderSource, Here
 from experiments.events import EventLog, SearchFinished, read_events
 from experiments.production.config import ProductionConfig
 from experiments.production.parts import Prepared, prepare
@@ -24,10 +32,15 @@ from experiments.production.playing import run_production
 from experiments.production.prompts import Prompts
 from experiments.production.report import REPORT, ProductionReport
 from experiments.production.run_log import FILE, RunLog
+from experiments.production.served import Served, served_of
+from optimizers.promotion import Promotion, ungated_report, write_release
+from optimizers.setup import Grant
 from signatures.errors import Outage, UsageError
 from signatures.records import Attempt, Decision, Episode, Task
-from tests.worlds.planted import CountingWorker
-from tests.worlds.shipped import BENCHMARK, ship
+from signatures.release import Lineage, Release
+from tests.worlds.model import served
+from tests.worlds.planted import CountingWorker, PlantedBenchmark
+from tests.worlds.shipped import BENCHMARK, follows_lamps, ship
 
 TASKS = 6
 
@@ -191,11 +204,73 @@ async def test_one_failure_is_shown_and_scores_nothing(tmp_path: Path) -> None:
     assert "left out: 1 infrastructure" in out.getvalue()
 
 
+async def test_where_a_model_dies_its_fallback_decides_until_it_is_back_and_all_of_it_is_said(tmp_path: Path) -> None:
+    with served(lambda number, prompt: "500" if 5 <= number < 9 else "ok") as model:
+        lm = make_lm("openai/fake", {"api_base": model.url, "api_key": "none"})
+        given = replace(prepared(tmp_path, slowly, concurrency=1, tasks=12), lm=lm)
+        release = ship_model(tmp_path / "release", lm)
+        watch = ChampionWatch(
+            FolderSource(tmp_path / "release"),
+            here=Here(lm=lm, worker=given.worker.fingerprint, patience=Patience(failures=1, cool_down_s=0.05)),
+            cache=tmp_path / "cache",
+        )
+        (given.root / "run-1").mkdir(parents=True)
+        out = io.StringIO()
+        report = await run_production(given, given.root / "run-1", Console(file=out, markup=False, width=200), watch)
+    _, _, decisions = await stored(given)
+    steers = [one.tier for one in decisions if one.policy == "steer"]
+    (counts,) = report.served
+    assert steers[0] == steers[-1] == "frontier"
+    assert 0 < counts.fallbacks == steers.count("rule")
+    assert counts.by_tier["frontier"] == steers.count("frontier") > 4
+    assert (counts.failed, counts.usable) == (0, 12)
+    said = [line for line in out.getvalue().splitlines() if line.startswith("steer: ")]
+    down = "steer: its model does not answer; the release's fallback decides meanwhile"
+    assert said == [down, "steer: its model is asked again"] * (len(said) // 2) != []
+    assert f"{counts.fallbacks} decisions were the fallback's: the model of their policy was down" in out.getvalue()
+    again = await served_of_release(given, release)
+    assert (again.fallbacks, again.by_tier) == (counts.fallbacks, counts.by_tier)
+
+
+def slowly(task: Task, call: int) -> None:
+    """An attempt takes its time: a cool-down ends meanwhile."""
+    time.sleep(0.02)
+
+
+def ship_model(folder: Path, lm: dspy.LM) -> Release:
+    """A release whose steer policy asks the model; it has a fallback."""
+    world, rules = PlantedBenchmark(), controller_of(follows_lamps()).policies
+    controller = Controller(stop=rules["stop"], topology=rules["topology"], steer=LMPolicy("steer", lm))
+    promotion = Promotion(
+        name=world.id,
+        benchmark=world.id,
+        controller=controller,
+        grant=Grant(3, 3, ("none", *(directive.action for directive in world.directives))),
+        worker=world.worker(None, None).fingerprint,
+        lineage=Lineage(name="by hand"),
+        report=ungated_report(controller.digest, world.id, "made by a test"),
+        ungated="made by a test",
+        exploration=0.05,
+    )
+    return write_release(folder, promotion, at_s=1_700_000_000.0)
+
+
+async def served_of_release(given: Prepared, release: Release) -> Served:
+    with closing(SqliteCorpus(given.corpus)) as corpus:
+        return await served_of(corpus, given.benchmark, release)
+
+
 async def test_at_exploration_0_it_says_that_replay_can_use_none(tmp_path: Path) -> None:
     ship(tmp_path / "release", exploration=0.0)
     out = io.StringIO()
     await played(prepared(tmp_path), out)
     assert f"replay can use none of the {TASKS} episodes for other candidates" in out.getvalue()
+
+
+async def test_a_password_in_a_url_is_not_in_the_report(tmp_path: Path) -> None:
+    ship(tmp_path / "release")
+    report = await played(prepared(tmp_path, tasks=1, api_base="http://me:hunter22@models.example/v1"))
+    assert report.config["api_base"] == "http://[redacted]@models.example/v1"
 
 
 async def test_another_runs_folder_and_one_being_written_are_refused(tmp_path: Path) -> None:

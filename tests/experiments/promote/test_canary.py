@@ -70,6 +70,7 @@ async def test_the_honest_child_passes_and_the_worker_was_called(stage: Stage) -
         ("canned", "states are decided otherwise"),
         ("cached", "is not on record"),
         ("idle", "no episode is on record"),
+        ("scrambled", "what the fresh process recorded cannot be read"),
         ("stubbed", "the worker was never called for attempt"),
         ("unsteered", "with another task, steer or start"),
         ("silent", "ended without an answer: MemoryError: nothing left"),

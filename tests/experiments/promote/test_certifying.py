@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controllers.program import controller_of
-from experiments.gate.holdout.register import register_gate
+from experiments.gate.holdout.register import register_gate, survey_of
 from experiments.gate.holdout.run import NUMBERS, run_gate
 from experiments.gate.report import JSON_FILE
 from experiments.promote.certifying import CANDIDATE, certificate_of
@@ -75,6 +75,12 @@ def test_a_gate_that_says_promote_has_a_certificate(passed: Path) -> None:
     with HoldoutLedger(passed.parent / LEDGER) as ledger:
         head = ledger.verify()
     assert (certificate.ledger_rows, certificate.ledger_chain) == (head.rows, head.chain)
+
+
+def test_the_grant_is_the_candidates_own(passed: Path) -> None:
+    """Not what the config says: an arm such as `long@1` has another cut of the same budget."""
+    assert certificate_of(passed).grant == survey_of(certificate_of(passed).config, folder=passed).candidate.grant
+    assert certificate_of(passed).grant.attempts == 3
 
 
 def test_asking_changes_nothing(passed: Path) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from experiments.promote.gaps import close_gaps, unfinished
-from experiments.promote.ledger import Activated, Challenged, GapClosed, GapOpened, PromotionLedger, ledger_path
+from experiments.promote.ledger import (
+    Activated,
+    Challenged,
+    GapClosed,
+    GapOpened,
+    PromotionLedger,
+    RolledBack,
+    ledger_path,
+)
 from signatures.errors import UsageError
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,9 +62,24 @@ def test_a_challenge_that_was_broken_off_and_a_gap_are_open() -> None:
     assert unfinished([challenged("1"), opened("1"), activated("1"), closed("1")]) == ()
 
 
+def test_a_challenge_that_production_is_past_is_not_tried_again() -> None:
+    """To try it would take production back from the later version, unasked."""
+    assert unfinished([challenged("1"), challenged("2"), activated("2")]) == ()
+    back = RolledBack.model_validate({**told("1"), "from_version": "2"})
+    assert unfinished([activated("1"), challenged("2"), back]) == ()
+    assert unfinished([activated("1"), challenged("3"), back]) == (challenged("3"),)
+    assert unfinished([activated("1"), challenged("2"), opened("2"), back]) == (opened("2"),)
+
+
 def test_a_gap_of_a_version_that_is_gone_says_so(tmp_path: Path, root: Path) -> None:
     with PromotionLedger(ledger_path(root, "shop")) as ledger:
         ledger.add(challenged("1"))
         ledger.add(opened("1"))
     with pytest.raises(UsageError, match="its version was deleted; promote the candidate anew"):
         close_gaps("shop", root, say=lambda line: None)
+
+
+def test_a_model_that_nobody_promoted_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no version of shop was promoted with this run root"):
+        close_gaps("shop", tmp_path, say=lambda line: None)
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from experiments.promote.live import Witness, lines_of, live_parts, problems
 from experiments.promote.questions import Call, canary_spec
 from optimizers.promotion import write_release
 from signatures.errors import WorkerError
-from signatures.records import AttemptContext, AttemptResult, Steer, Task, WorkerFingerprint
+from signatures.records import AttemptContext, AttemptResult, Decision, Steer, Task, WorkerFingerprint
 from tests.worlds.lab import lamp_follower
 from tests.worlds.planted import CountingWorker, PlantedBenchmark
 from tests.worlds.released import promotion_of, released
@@ -97,6 +98,23 @@ async def test_a_models_decision_is_recalled_and_a_fallbacks_is_found(tmp_path: 
     assert await problems(champion, BENCHMARK, down, nonce="n", corpus=tmp_path / "d.db")
 
 
+async def test_a_model_that_says_something_else_each_time_is_no_problem(tmp_path: Path) -> None:
+    """Two tasks pass the same state, and the model sees the task too."""
+    sure = (f"0.{50 + 7 * number % 50}" for number in count(1))
+    lm, engine = scripted_lm(lambda _: f"[[ ## action ## ]]\nfanout_1\n\n[[ ## confidence ## ]]\n{next(sure)}\n")
+    rules = controller_of(lamp_follower()).policies
+    controller = Controller(stop=rules["stop"], topology=LMPolicy("topology", lm), steer=rules["steer"])
+    promotion = replace(promotion_of(lamp_follower()), controller=controller)
+    champion = Champion(write_release(tmp_path / "r", promotion, at_s=0.0), controller, {}, "")
+    seen = witness()
+    await play(champion, seen, tmp_path / "c.db")
+    with closing(SqliteCorpus(tmp_path / "c.db")) as kept:
+        asked = [one async for one in kept.scan(Decision) if one.tier != "rule"]
+    states = {(tuple(sorted(one.features.items())), one.legal) for one in asked}
+    assert len(engine.prompts) == len(asked) > len(states)
+    assert await problems(champion, BENCHMARK, seen, nonce="n", corpus=tmp_path / "c.db") == ()
+
+
 async def test_a_worker_that_fails_is_told_and_not_scored(tmp_path: Path) -> None:
     seen = witness(fails=True)
     task = next(iter(TASKS.values()))
@@ -118,6 +136,6 @@ async def test_a_child_may_not_ask_for_other_tasks_nor_for_ever() -> None:
     assert "has had its 1 attempts" in second.error
 
 
-@pytest.mark.parametrize(("count", "last"), [(2, "p1"), (9, "and 4 more")])
-def test_long_evidence_is_cut(count: int, last: str) -> None:
-    assert list(lines_of([f"p{n}" for n in range(count)]))[-1] == last
+@pytest.mark.parametrize(("many", "last"), [(2, "p1"), (9, "and 4 more")])
+def test_long_evidence_is_cut(many: int, last: str) -> None:
+    assert list(lines_of([f"p{n}" for n in range(many)]))[-1] == last

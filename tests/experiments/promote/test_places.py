@@ -39,3 +39,9 @@ def test_the_lock_is_one_and_let_go(tmp_path: Path) -> None:
             pass
     with locked(tmp_path, "shop"):
         pass
+
+
+@pytest.mark.parametrize("name", ["", "../x", "planted/../../evil", "n\u00fcn", "a" * 101])
+def test_what_has_no_place_in_a_path_is_no_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="is no name of a registered model"):
+        the_name(tmp_path, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from experiments.promote.gaps import close_gaps
 from experiments.promote.ledger import Activated, Challenged, PromotionLedger, ledger_path
 from experiments.promote.places import locked
+from experiments.promote.promoting import promote
+from experiments.promote.ready import Asked, ready
 from experiments.promote.status import status_of
 from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, RELEASE_TAG
 from experiments.tracking import connect, store_of
@@ -135,6 +139,38 @@ def test_a_promotion_that_was_killed_once_the_alias_had_moved_is_finished(shop: 
     found = close_gaps("planted", shop.root, say=shop.said.append)
     assert found is not None and (found.version, found.from_version) == (newest.version, champion.version)
     assert status_of("planted", shop.root).in_order
+
+
+def test_an_alias_that_cannot_be_set_leaves_an_unfinished_promotion_that_is_shown(shop: Shop) -> None:
+    """The ledger comes first: of an alias that nobody wrote down, nobody would know."""
+    before = aliases(shop)
+    with closing(sqlite3.connect(shop.root / "mlflow.db")) as store:
+        for verb in ("INSERT", "UPDATE"):
+            store.execute(
+                f"CREATE TRIGGER no_{verb} BEFORE {verb} ON registered_model_aliases"
+                " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+            )
+        with pytest.raises(StoreError):
+            shop.promote(shop.lamp)
+        for verb in ("INSERT", "UPDATE"):
+            store.execute(f"DROP TRIGGER no_{verb}")
+    assert aliases(shop) == before
+    (problem,) = status_of("planted", shop.root).problems
+    assert "was challenged and never decided on" in problem and f"name=planted root={shop.root}" in problem
+    found = close_gaps("planted", shop.root, say=shop.said.append)
+    assert found is not None and found.from_version == before[CHAMPION]
+    assert status_of("planted", shop.root).in_order
+
+
+def test_what_is_warned_of_is_kept_in_the_ledger(shop: Shop) -> None:
+    warned: list[str] = []
+    given = ready(shop.config(), Asked(shop.lamp, allow_ungated=True))
+    promote(given, say=shop.said.append, warn=warned.append)
+    with PromotionLedger(ledger_path(shop.root, "planted")) as ledger:
+        last = ledger.champion()
+    assert isinstance(last, Activated)
+    assert "decides already" in warned[-1]
+    assert warned == [f"WARNING: {line}" for line in last.evidence[1:]]
 
 
 def test_two_promotions_at_once_the_second_is_refused(empty_shop: Shop) -> None:

@@ -56,6 +56,7 @@ def test_the_gate_that_is_about_the_candidate_is_found_and_fixes_the_rest(done: 
     assert (given.ungated, given.name, given.config.turns, given.config.benchmark) == ("", "planted", 3, WORLD)
     assert given.reference is not None and "correct" in given.reference.success
     promotion = given.promotion()
+    assert promotion.grant == given.certified.grant
     assert promotion.certificate == given.certified.certificate
     assert promotion.report == (done.gate / "report.json").read_bytes()
     assert newest_gate(done.root, "of another") is None
@@ -90,7 +91,10 @@ def test_what_the_gate_was_not_about_is_refused_by_name(done: Gated) -> None:
         ready(done.config(turns=5), Asked(done.lamp))
 
 
-@pytest.mark.parametrize("text", [None, "no json", "[]", "{}"])
+DEEP = f'{{"components": {"[" * 100_000}{"]" * 100_000}}}'
+
+
+@pytest.mark.parametrize("text", [None, "no json", "[]", "{}", DEEP, '{"components": {"stop": NaN}}'])
 def test_what_is_no_controller_is_a_usage_error(done: Gated, tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "c.json"
     if text is not None:

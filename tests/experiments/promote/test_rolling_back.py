@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from experiments.promote.gaps import close_gaps
 from experiments.promote.ledger import PromotionLedger, RolledBack, ledger_path
-from experiments.promote.rolling_back import before_it, roll_back
+from experiments.promote.rolling_back import roll_back
 from experiments.promote.status import status_of
 from experiments.registry import CHAMPION, PREVIOUS
 from signatures.errors import ActivationGap, ReleaseRefused, UsageError
@@ -64,7 +65,7 @@ def test_a_fresh_process_that_does_not_follow_is_a_gap(shop: Shop) -> None:
     assert found.champion is not None and found.champion.version == "1"
 
 
-def test_what_was_champion_before_a_version_is_read_off_the_ledger(shop: Shop) -> None:
-    with PromotionLedger(ledger_path(shop.root, "planted")) as ledger:
-        entries = ledger.entries()
-    assert [before_it(entries, version) for version in ("1", "2", "9")] == [None, "1", None]
+def test_a_model_that_nobody_promoted_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no version of planted was promoted with this run root"):
+        roll_back("planted", tmp_path, reason="a test")
+    assert list(tmp_path.iterdir()) == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from controllers.corpus.columns import Kind
 from controllers.corpus.manifest import Manifest, Segment
 from experiments.search.learned import (
     LEARNED,
@@ -14,8 +17,10 @@ from experiments.search.learned import (
     SegmentRead,
     corpora_named,
     read_learned,
+    require_readable,
     segments_read,
 )
+from experiments.wiring import ready
 from signatures.errors import StoreError, UsageError
 from tests.worlds.small import small
 
@@ -36,13 +41,35 @@ def corpus(name: str, **changed: object) -> CorpusRead:
 
 def touched(root: Path, *names: str) -> None:
     for name in names:
-        (root / name).write_bytes(b"")
+        (root / name).write_bytes(b".")
 
 
 def test_all_means_every_corpus_below_the_root_and_no_ledger(tmp_path: Path) -> None:
     touched(tmp_path, "corpus-b.db", "corpus-a.db", "corpus-a.verdicts.db", "holdout-a.db", "production-a.db")
     found = corpora_named(small(tmp_path, learn_from="all"), tmp_path, "a")
     assert [path.name for path in found] == ["corpus-a.db", "corpus-b.db"]
+
+
+def test_all_means_no_file_that_holds_nothing_and_no_folder(tmp_path: Path) -> None:
+    touched(tmp_path, "corpus-a.db")
+    (tmp_path / "corpus-made-just-now.db").write_bytes(b"")
+    (tmp_path / "corpus-folder.db").mkdir()
+    (tmp_path / "corpus-gone.db").symlink_to(tmp_path / "nowhere")
+    found = corpora_named(small(tmp_path, learn_from="all"), tmp_path, "a")
+    assert [path.name for path in found] == ["corpus-a.db"]
+
+
+def test_a_corpus_that_cannot_be_opened_is_named_before_a_run_begins(tmp_path: Path) -> None:
+    (tmp_path / "corpus-other.db").write_bytes(b"junk" * 1_000)
+    config = small(tmp_path, learn_from="all")
+    with pytest.raises(UsageError, match=r"learn_from: .*corpus-other\.db: .*move it away, or name the corpora"):
+        ready(config)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus-other.db"]
+    ready(config, root=tmp_path)  # a run that goes on reads what it read before
+    with pytest.raises(UsageError, match="is another program's database"):
+        with closing(sqlite3.connect(tmp_path / "theirs.db")) as db:
+            db.execute("CREATE TABLE theirs (x)")
+        require_readable((tmp_path / "theirs.db",))
 
 
 def test_all_means_the_runs_own_corpus_wherever_it_lies(tmp_path: Path) -> None:
@@ -99,10 +126,10 @@ def test_it_is_told_in_one_line() -> None:
 
 
 def test_segments_behind_the_mark_were_not_read() -> None:
-    def segment(first: int, last: int) -> Segment:
+    def segment(first: int, last: int, kind: Kind = "attempts") -> Segment:
         return Segment(
-            file=f"attempts-{first:012}-{last:012}.parquet",
-            kind="attempts",
+            file=f"{kind}-{first:012}-{last:012}.parquet",
+            kind=kind,
             first_n=first,
             last_n=last,
             last_id="x",
@@ -115,3 +142,5 @@ def test_segments_behind_the_mark_were_not_read() -> None:
 
     found = segments_read(Manifest((segment(1, 5), segment(6, 9)), 9), 5)
     assert [(one.first_n, one.last_n) for one in found] == [(1, 5)]
+    every = Manifest((segment(1, 3), segment(2, 4, "decisions"), segment(5, 5, "episodes")), 5)
+    assert [one.kind for one in segments_read(every, 5)] == ["attempts", "episodes"]

@@ -12,11 +12,13 @@ from pydantic import JsonValue
 from controllers.corpus import SqliteCorpus
 from controllers.corpus.segments import Sizes, seal, segments_of
 from experiments.places import claim
+from experiments.production.prompts import Prompts, asked_task, prompts_path
 from experiments.search.learned import LEARNED, read_learned
 from experiments.search.learning import Taught, learn, lens_of
 from experiments.wiring import ready, wired
 from signatures.errors import StoreError
-from tests.worlds.planted import PlantedBenchmark
+from tests.worlds.planted import CountingWorker, PlantedBenchmark
+from tests.worlds.shipped import AnyMachineWorker
 from tests.worlds.small import small
 from tests.worlds.taught import OTHER, Play, play
 
@@ -50,7 +52,7 @@ def test_every_corpus_is_read_and_the_note_says_which_segments(tmp_path: Path) -
     assert [dict(one.episodes) for one in note.corpora] == [{"machines search": 4}, {"planted production": 5}]
     for one in note.corpora:
         sealed = segments_of(tmp_path / one.name)
-        assert {segment.kind for segment in one.segments} == {"attempts", "decisions", "episodes"}
+        assert {segment.kind for segment in one.segments} == {"attempts", "episodes"}
         assert all((sealed / segment.file).is_file() and len(segment.sha256) == 64 for segment in one.segments)
         assert max(segment.last_n for segment in one.segments) == one.until
     assert sum(one.moves for one in note.corpora) == len(found.moves)
@@ -73,6 +75,32 @@ def test_what_a_production_run_played_of_the_val_tasks_is_not_learned(tmp_path: 
     assert found.note is not None
     (read,) = found.note.corpora
     assert read.left_out == {"of a task that candidates are compared on": len(given.splits.val)}
+    assert read.episodes == {"planted production": 1}
+
+
+@pytest.mark.parametrize("name", ["corpus-a.db", "corpus-z.db"])
+def test_a_dev_task_of_one_corpus_teaches_nothing_from_another(name: str, tmp_path: Path) -> None:
+    play(tmp_path / name, PRODUCTION[:2], Play(split="dev"))
+    play(tmp_path / "corpus-planted.db", PRODUCTION[:3])
+    found, _ = taught(tmp_path)
+    assert found.note is not None
+    read = {one.name: one for one in found.note.corpora}
+    assert read[name].left_out == {"of the dev split": 2}
+    assert read["corpus-planted.db"].left_out == {"of a task that candidates are compared on": 2}
+    assert read["corpus-planted.db"].episodes == {"planted production": 1}
+
+
+def test_what_production_was_asked_in_the_words_of_a_val_task_is_not_learned(tmp_path: Path) -> None:
+    given = ready(small(tmp_path))
+    val, train = given.splits.val[0], given.splits.train[0]
+    asked = [asked_task("planted", f" {task.prompt.upper()}", "theirs") for task in (val, train)]
+    with Prompts(prompts_path(tmp_path, "planted")) as prompts:
+        prompts.remember(*asked)
+    play(tmp_path / "corpus-planted.db", asked, worker=CountingWorker(AnyMachineWorker()))
+    found, _ = taught(tmp_path)
+    assert found.note is not None
+    (read,) = found.note.corpora
+    assert read.left_out == {"of a task that candidates are compared on": 1}
     assert read.episodes == {"planted production": 1}
 
 

@@ -24,14 +24,17 @@ from experiments.events import (
 )
 from experiments.harvest.tasks import HarvestedTask, tasks_text
 from experiments.places import claim
+from experiments.search.learned import LEARNED
 from experiments.search.search_job import console_of, project, run_search
 from experiments.tracking import Store
-from experiments.wiring import Ready, ready
+from experiments.wiring import Ready, ready, split_tasks
 from signatures.errors import InfraError, UsageError
+from signatures.records import AttemptContext, AttemptResult, Split, Task, TraceEvent, WorkerFingerprint
 from tests.experiments.conftest import Contents
 from tests.worlds.model import answer
 from tests.worlds.planted import CountingWorker, PlantedBenchmark, PlantedConfig
 from tests.worlds.small import small
+from tests.worlds.taught import OTHER, Play
 from tests.worlds.taught import play as play_production
 from tests.worlds.troubled import CANARY
 
@@ -278,6 +281,46 @@ def test_a_run_that_learns_says_so_everywhere_and_ends_the_same_when_it_is_resum
     assert "learned.json" in run["artifacts"]
 
 
+@dataclass(frozen=True)
+class Erring:
+    """The planted worker, with so many errors before its work: a number that a search can see as `errors`."""
+
+    errors: int
+
+    @property
+    def fingerprint(self) -> WorkerFingerprint:
+        return PlantedBenchmark().worker(None, None).fingerprint
+
+    async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
+        result = await PlantedBenchmark().worker(None, None).attempt(task, context, start)
+        failed = [TraceEvent(turn=0, kind="tool", name="probe", failed=True)] * self.errors
+        return result.model_copy(update={"trace": (*failed, *result.trace)})
+
+
+def test_what_dev_and_holdout_show_reaches_no_model_that_learns_from_all(tmp_path: Path) -> None:
+    world, own, other = PlantedBenchmark(), tmp_path / "corpus-planted.db", tmp_path / "corpus-machines.db"
+
+    def played(corpus: Path, split: Split, errors: int, plan: Play) -> None:
+        tasks = world.tasks(split)[-3:]
+        play_production(corpus, tasks, replace(plan, split=split), CountingWorker(Erring(errors)))
+
+    played(own, "production", 301, Play())
+    played(other, "search", 303, Play(benchmark=OTHER))
+    played(own, "dev", 307, Play())
+    played(own, "holdout", 311, Play())
+    played(other, "dev", 313, Play(benchmark=OTHER))
+    lm, engine = scripted_lm(answer)
+    given = ready(small(tmp_path, learn_from="all", lm="scripted", attempts=3, generations=1), lm=lm)
+    run = play(given)
+    learned = [prompt for prompt in engine.prompts if "learned from" in prompt]
+    assert {number for number in (301, 303, 307, 311, 313) if any(f"{number}" in text for text in learned)} == {
+        301,
+        303,
+    }
+    for text in (*engine.prompts, (run.folder / "events.jsonl").read_text(), (run.folder / LEARNED).read_text()):
+        assert not any(f'"errors": {number}' in text or f'"errors":{number}' in text for number in (307, 311, 313))
+
+
 def test_a_harvested_task_is_recorded_and_counted_in_the_projection(tmp_path: Path) -> None:
     new = PlantedBenchmark().tasks("production")[:2]
     file = tmp_path / "tasks.jsonl"
@@ -286,3 +329,16 @@ def test_a_harvested_task_is_recorded_and_counted_in_the_projection(tmp_path: Pa
     assert more.record * (4 + 2) == plain.record * (4 + 2 + 2)
     run = play(started(tmp_path / "runs", harvested=str(file)))
     assert {task.digest for task in new} <= {digest for digest, _ in run.worker.calls}
+
+
+def test_a_harvested_file_that_was_edited_does_not_go_on(tmp_path: Path) -> None:
+    new = PlantedBenchmark().tasks("production")[:2]
+    file = tmp_path / "tasks.jsonl"
+    text = tasks_text([HarvestedTask(task=task, episodes=("e",)) for task in new])
+    file.write_text(text, encoding="utf-8")
+    first = started(tmp_path / "runs", harvested=str(file))
+    run = play(first)
+    file.write_text(text.replace("does not run", "is to be painted"), encoding="utf-8")  # under the same digests
+    edited = replace(first, splits=split_tasks(first.benchmark, first.config))
+    with pytest.raises(UsageError, match="belongs to another search"):
+        play(edited, run.folder)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from experiments.serve.batches import Batches
+from experiments.serve.batches import Batches, Gathered
 from signatures.errors import StoreError
 
 
@@ -20,13 +21,14 @@ async def test_many_writes_are_there_when_they_return_in_fewer_commits(tmp_path:
         batches = Batches(db, path)
 
         async def one(n: int) -> None:
-            await batches.run("INSERT INTO t VALUES (?)", n)
+            assert await batches.run("INSERT INTO t VALUES (?)", n) == 1
+            assert await batches.run("INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING", n) == 0
             with closing(sqlite3.connect(path)) as other:
                 assert other.execute("SELECT count(*) FROM t WHERE x = ?", (n,)).fetchone() == (1,)
 
         await asyncio.gather(*(one(n) for n in range(200)))
         await batches.settle()
-        assert len(commits) < 200
+        assert len(commits) < 400
 
 
 async def test_a_bad_statement_is_an_error_and_the_next_one_works(tmp_path: Path) -> None:
@@ -52,3 +54,41 @@ async def test_a_caller_that_was_cancelled_does_not_take_its_write_back(tmp_path
             await calling
         await batches.settle()
         assert db.execute("SELECT x FROM t").fetchone() == (7,)
+
+
+async def test_what_waits_goes_together_and_one_that_is_refused_does_not_refuse_the_others() -> None:
+    calls: list[int] = []
+
+    def write(items: Sequence[int]) -> list[int]:
+        calls.append(len(items))
+        if 3 in items:
+            raise StoreError("no 3")
+        return [item * 10 for item in items]
+
+    gathered = Gathered(write, "numbers")
+    got = await asyncio.gather(*(gathered.put(n) for n in range(8)), return_exceptions=True)
+    assert [str(one) for one in got] == ["0", "10", "20", "no 3", "40", "50", "60", "70"]
+    assert calls == [8, *[1] * 8]
+    assert await gathered.put(9) == 90
+
+
+async def test_a_lock_is_not_waited_for_once_by_each() -> None:
+    calls: list[int] = []
+
+    def write(items: Sequence[int]) -> list[int]:
+        calls.append(len(items))
+        raise StoreError("locked", retryable=True)
+
+    gathered = Gathered(write, "numbers")
+    got = await asyncio.gather(*(gathered.put(n) for n in range(8)), return_exceptions=True)
+    assert all(isinstance(one, StoreError) and one.retryable for one in got)
+    assert calls == [8]
+
+
+async def test_a_writer_that_breaks_down_leaves_nobody_waiting() -> None:
+    def write(items: Sequence[int]) -> list[int]:
+        raise RuntimeError("a bug")
+
+    gathered = Gathered(write, "numbers")
+    with pytest.raises(StoreError, match="was stopped"):
+        await gathered.put(1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -52,6 +53,8 @@ async def test_it_says_where_it_serves_and_with_which_token_and_ends_well(
         answer = await client.get("/metrics", headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == 200
         assert "server" not in answer.headers
+    assert gc.get_freeze_count() > 0
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
+    assert gc.get_freeze_count() == 0
     assert signal.getsignal(signal.SIGTERM) is before

@@ -25,6 +25,10 @@ def test_decisions_are_counted_by_tier_and_those_of_a_fallback_apart() -> None:
     meters = Meters()
     meters.decided([a_decision("compiled"), a_decision("other")], {"stop": "compiled"})
     meters.ended(failed=True)
+    meters.answered("decide", 200)
+    meters.answered("decide", 200)
+    meters.took("decide", 0.003)
+    meters.reported("ok")
     meters.begins_with("abc")
     meters.begins_with("def")
     meters.watch(lambda: 3.0, lambda: 1.0)
@@ -32,6 +36,9 @@ def test_decisions_are_counted_by_tier_and_those_of_a_fallback_apart() -> None:
     for line in (
         'tiller_decisions_total{policy="stop",tier="rule"} 2.0',
         "tiller_fallbacks_total 1.0",
+        'tiller_requests_total{call="decide",status="200"} 2.0',
+        'tiller_request_seconds_bucket{call="decide",le="0.005"} 1.0',
+        'tiller_attempts_total{outcome="ok"} 1.0',
         'tiller_episodes_ended_total{how="failed"} 1.0',
         "tiller_episodes_open 3.0",
         "tiller_degraded 1.0",

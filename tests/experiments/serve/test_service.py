@@ -9,6 +9,7 @@ import pytest
 
 from controllers.program import rule_component
 from controllers.served import NotDue, ReportConflict
+from experiments.production.prompts import Prompts
 from experiments.serve.bodies import AttemptGiven, MoveTold, NewEpisode
 from experiments.serve.problems import KeyConflict, TooMany, UnknownEpisode
 from experiments.serve.service import Service
@@ -212,3 +213,14 @@ async def test_an_error_on_the_disk_is_told_and_the_episode_goes_on_when_it_is_m
             await service.next_move(id)
     async with opening() as service:
         assert not (await service.next_move(id)).done
+
+
+async def test_a_prompt_that_cannot_be_kept_refuses_no_other_episode(opening: Opening) -> None:
+    async with opening() as service:
+        with Prompts(service.stores.prompts.path) as another_server:
+            another_server.remember(TASKS[3].model_copy(update={"prompt": "another"}))
+        asked = [service.open(begin(task, f"k{n}")) for n, task in enumerate(TASKS[:6])]
+        got = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(one, StoreError) for one in got] == [n == 3 for n in range(6)]
+        assert len(service.stores.prompts.all()) == 6
+        assert service.stores.episodes.under_way(0.0) == 5

@@ -132,3 +132,29 @@ def test_the_p_of_a_bin_is_the_exact_one() -> None:
     assert found[1] == pytest.approx(2 * law.sf(14))
     assert found[2] == 1.0
     assert bin_p(learned, np.array([[5, 15, 0], [16, 4, 0]])).shape == (2, 3)
+
+
+def of_kinds(rng: np.random.Generator, kinds: Floats, n: int, row: int) -> Floats:
+    """Tasks of kinds, `row` of a kind after another: nothing drifts but the order."""
+    drawn = np.repeat(rng.integers(len(kinds), size=-(-n // row)), row)[:n]
+    return np.where(rng.random((n, kinds.shape[1])) < 0.25, sample(rng, n), kinds[drawn])
+
+
+def test_rows_of_one_kind_look_like_drift_unless_one_of_a_row_counts() -> None:
+    """The states of a row are no draws of their own. Whoever knows how long the rows are says so."""
+    found = dict.fromkeys((1, 8), 0)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        kinds = sample(rng, 40)
+        given, arrived = reference(of_kinds(rng, kinds, 100, 1)), states(of_kinds(rng, kinds, 512, 8))
+        for every in found:
+            found[every] += bool(alarms(feature_drifts(given, arrived, Limits(every=every))))
+    assert found[1] > 5 and found[8] == 0
+
+
+def test_with_one_of_several_counted_windows_are_told_in_episodes() -> None:
+    rng = np.random.default_rng(4)
+    given, arrived = reference(sample(rng, 500)), states(np.vstack([sample(rng, 256), sample(rng, 256, 0.45)]))
+    one = feature_drifts(given, arrived, Limits(every=2))[0]
+    assert one.alarm and one.n == 256
+    assert one.window is not None and one.window[0] > 192 and one.window[1] % 64 == 0

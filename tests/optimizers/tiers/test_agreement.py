@@ -17,7 +17,9 @@ FOLDS = 5
 
 async def agreement(rows: list[Row], **size: int) -> float:
     fold = folds_of([row.task for row in rows], FOLDS)
-    found = await agreement_of(Answered(rows, undecided=2), fold, cross_fitted(rows, fold, FOLDS, Size(**size)))
+    constants = cross_fitted(rows, fold, FOLDS, Size(rules=1))
+    fitted = cross_fitted(rows, fold, FOLDS, Size(**size))
+    found = await agreement_of(Answered(rows, undecided=2), fold, fitted, constants)
     assert found.share.mean is not None and (found.decisions, found.undecided) == (len(rows), 2)
     assert found.share.lo is not None and found.share.lo <= found.share.mean
     return found.share.mean
@@ -48,9 +50,25 @@ async def test_a_rule_that_names_nothing_legal_does_not_agree() -> None:
     assert await agreement(rows) == pytest.approx(0.9)
 
 
+async def test_agreement_that_always_saying_the_same_has_as_well_is_told_apart() -> None:
+    """The model says `b` on one task in ten, where no feature says so: .9 is what saying `a` reaches."""
+    rows = [Row(f"t{n}", {"x": float(n % 3)}, LEGAL, "b" if n % 10 == 0 else "a") for n in range(300)]
+    fold = folds_of([row.task for row in rows], FOLDS)
+    constants = cross_fitted(rows, fold, FOLDS, Size(rules=1))
+    blind = await agreement_of(Answered(rows), fold, cross_fitted(rows, fold, FOLDS, Size()), constants)
+    assert blind.share.mean == blind.constant == pytest.approx(0.9)
+    assert (blind.elsewhere, blind.elsewhere_n) == (0.0, 30)
+    told = [row._replace(features={"x": float(row.action == "b")}) for row in rows]
+    sees = await agreement_of(Answered(told), fold, cross_fitted(told, fold, FOLDS, Size()), constants)
+    assert (sees.share.mean, sees.elsewhere) == (1.0, 1.0) and sees.constant == pytest.approx(0.9)
+    same = [row._replace(action="a") for row in rows]
+    always = cross_fitted(same, fold, FOLDS, Size(rules=1))
+    assert (await agreement_of(Answered(same), fold, always, always)).elsewhere is None
+
+
 async def test_too_few_tasks_are_said() -> None:
     rows = [Row("t", {}, LEGAL, "a")] * 9
     with pytest.raises(NoSupport, match="decisions on 1 tasks"):
         cross_fitted(rows, folds_of(["t"], FOLDS), FOLDS, Size())
     with pytest.raises(NoSupport):
-        await agreement_of(Answered(), {}, [])
+        await agreement_of(Answered(), {}, [], [])

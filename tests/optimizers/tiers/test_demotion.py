@@ -22,7 +22,7 @@ from signatures.records import Candidate, PolicyName
 from tests.worlds.recorded import OBJECTIVES, TASK, Node, tree_of
 
 STEERS = ("none", "fan")
-TASKS = [TASK.model_copy(update={"digest": f"t{n:03}"}) for n in range(90)]
+TASKS = [TASK.model_copy(update={"digest": f"t{n:03}"}) for n in range(120)]
 NODES = [Node("a"), Node("b", parent="a", action="none"), Node("c", correct=1.0, parent="a", action="fan")]
 TREES = TreeReplay({t.digest: tree_of(NODES) for t in TASKS}, NoObserver(), OBJECTIVES, Grant(2, None, STEERS))
 
@@ -105,3 +105,12 @@ async def test_two_rules_are_valued_together() -> None:
     assert {one.policy for one in found.demotions if one.proposed} == {"topology", "steer"}
     assert found.together and found.candidate is not None
     assert all(regret.loss == 0.0 for regret in found.together)
+
+
+async def test_more_policies_that_are_looked_at_widen_every_interval() -> None:
+    """What is proposed is chosen among three sets of two policies: a bound that holds for one alone would not hold."""
+    model = controller("topology", "steer")
+    alone = of(await proposal(model, {"steer": rows("fan", STEERS)}), "steer")
+    beside: dict[PolicyName, Answered] = {"steer": rows("fan", STEERS), "topology": Answered()}
+    both = of(await proposal(model, beside), "steer")
+    assert all(two.hi > one.hi for one, two in zip(alone.regrets, both.regrets, strict=True))

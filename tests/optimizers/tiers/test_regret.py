@@ -58,6 +58,17 @@ def test_what_was_not_judged_is_left_out_and_counted() -> None:
     assert (one.evidence.n, one.evidence.missing, one.tasks) == (100, 1, 101)
 
 
+def test_where_only_the_model_could_be_judged_the_rule_counts_as_nothing() -> None:
+    model, rule = replayed([0.5] * 200), replayed([0.5] * 200)
+    rule |= {task: one._replace(values={"correct": None}) for task, one in list(rule.items())[:40]}
+    (one,) = regrets_of(model, rule, alpha=ALPHA)
+    assert one.loss == 0.0 and one.evidence.missing == 40
+    assert one.hi > 0.1, "a fifth of the tasks may have lost all of their .5"
+    neither = {task: one._replace(values={"correct": None}) for task, one in model.items()}
+    (two,) = regrets_of(neither, neither, alpha=ALPHA)
+    assert (two.loss, two.hi) == (None, 1.0)
+
+
 @pytest.mark.parametrize("worlds", [200])
 def test_the_upper_end_is_below_the_true_loss_no_more_often_than_it_says(worlds: int) -> None:
     """Each task's two values are means over a few recorded attempts: a record's noise, with rare large losses."""
