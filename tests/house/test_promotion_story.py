@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.house.test_docs import blocks, environment, shown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "promotion.md"
