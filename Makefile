@@ -14,7 +14,7 @@ test:  ## all tests but the minute-long ones
 	uv run pytest
 
 slow:  ## the minute-long ones
-	uv run pytest -m slow --timeout=1800
+	uv run pytest -m slow --timeout=1800 -n 0
 
 docs:  ## run what README and docs/ show, and follow their links
 	uv run pytest tests/house/test_docs.py

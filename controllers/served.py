@@ -6,9 +6,10 @@ again: the same attempts are due, under the same ids.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from controllers.attempting import Checked, Launch, Launched, checked, failed, landed, launch, recall, trace_bytes
 from controllers.boundary import boundary
@@ -16,7 +17,7 @@ from controllers.deciding import Turn, decide
 from controllers.history import Seen
 from controllers.loop import absorb, finish
 from controllers.progress import Progress
-from controllers.redaction import redacted_trace
+from controllers.redaction import redacted, redacted_checks, redacted_trace
 from controllers.spec import EpisodeSpec, Parts, Rollout
 from controllers.steers import AnalystSteer, Steerer
 from signatures.digest import digest_bytes, digest_of, digest_text
@@ -34,6 +35,11 @@ from signatures.records import (
     Task,
     WorkerFingerprint,
 )
+
+LONG: Final = 2**18
+"""Characters, or bytes, of a report that is read and cleaned in a thread: of several million it takes seconds."""
+LINE_CHARS: Final = 1_000
+"""Of a failure as a client is told it."""
 
 
 class NotDue(UsageError):
@@ -79,6 +85,8 @@ class Reported(Record):
     checks: tuple[CheckerResult, ...]
     waiting: tuple[str, ...]
     "attempts of the same round that are still due"
+    failure: str | None = None
+    "of an attempt that counts as not made: why, in one line; no checks then, and the episode ends without a selection"
 
 
 class WrittenSteers(Protocol):
@@ -164,12 +172,11 @@ class ServedEpisode:
     ) -> Reported:
         """Check an attempt, or take the `checks` of whoever did, and return when it is durable.
 
-        Secrets in its trace are blotted out first. The same report again changes nothing. Raises NotDue,
-        ReportConflict, UsageError for a trace that the benchmark cannot read, StoreError.
+        Secrets in its trace, in a failure's message and in the checks' details are blotted out first. The same report
+        again changes nothing. Raises NotDue, ReportConflict, UsageError for a trace that the benchmark cannot read,
+        StoreError.
         """
-        if isinstance(came, AttemptResult):
-            came = came.encodable()
-            came = came.model_copy(update={"trace": redacted_trace(came.trace)})
+        came, checks = await _cleaned(came, checks)
         known = self._known(attempt_id)
         if known is not None:
             _require_same(known, came, checks)
@@ -228,7 +235,7 @@ class ServedEpisode:
             came_checked = await checked(task, came, self._parts) if checks is None else Checked(came, tuple(checks))
             if isinstance(came_checked, Checked):
                 return landed(ready, came_checked)
-            came = came_checked
+            came = _clean_failure(came_checked)
         return failed(ready, came)
 
     def _require_readable(self, seen: Seen) -> None:
@@ -249,7 +256,51 @@ class ServedEpisode:
 
     def _reported(self, attempt: Attempt) -> Reported:
         waiting = () if self._round is None else self._round.waiting()
-        return Reported(attempt_id=attempt.id, checks=attempt.checks, waiting=waiting)
+        failure = None if attempt.failure is None else failure_line(attempt.failure)
+        return Reported(attempt_id=attempt.id, checks=attempt.checks, waiting=waiting, failure=failure)
+
+
+def failure_line(failure: Failure) -> str:
+    """A failure as a client is told it: one line of bounded length, without secrets."""
+    return " ".join(redacted(failure.message).split())[:LINE_CHARS]
+
+
+def is_long(came: AttemptResult | Failure, checks: Sequence[CheckerResult] | None) -> bool:
+    """Whether a report is cleaned in a thread: beside others of its kind it would slow down all that is asked."""
+    size = sum(len(check.detail) for check in checks or ())
+    if isinstance(came, Failure):
+        return size + len(came.message) >= LONG
+    size += sum(len(event.arguments) + len(event.text) for event in came.trace)
+    return size + len(came.output) + len(came.state or "") >= LONG
+
+
+class _Came(NamedTuple):
+    """A report: what came back, and the checks where they were made elsewhere."""
+
+    result: AttemptResult | Failure
+    checks: tuple[CheckerResult, ...] | None
+
+
+async def _cleaned(came: AttemptResult | Failure, checks: Sequence[CheckerResult] | None) -> _Came:
+    """The report as it may be kept. The event loop does not wait for a long one."""
+    if is_long(came, checks):
+        return await asyncio.to_thread(_clean, came, checks)
+    return _clean(came, checks)
+
+
+def _clean(came: AttemptResult | Failure, checks: Sequence[CheckerResult] | None) -> _Came:
+    if isinstance(came, Failure):
+        came = _clean_failure(came)
+    else:
+        came = came.encodable()
+        came = came.model_copy(update={"trace": redacted_trace(came.trace)})
+    said = None if checks is None else redacted_checks(tuple(check.encodable() for check in checks))
+    return _Came(came, said)
+
+
+def _clean_failure(failure: Failure) -> Failure:
+    failure = failure.encodable()
+    return failure.model_copy(update={"message": redacted(failure.message)})
 
 
 def _due(ready: Launch) -> Due:

@@ -20,7 +20,7 @@ import typer
 
 from experiments.cli import new_app, start
 from experiments.gate.learned.ablation_config import QUICK, AblationConfig, search_config
-from experiments.gate.learned.command import Asked, play, resolved
+from experiments.gate.learned.command import Arguments, play, resolved
 
 if TYPE_CHECKING:
     from experiments.gate.report import GateReport
@@ -31,7 +31,7 @@ app = new_app()
 
 def resolve(config: Path | None, overrides: list[str], *, quick: bool, seed: int | None = None) -> AblationConfig:
     """The config of file and overrides, over what `quick` sets. Raises UsageError in one line."""
-    return resolved(AblationConfig, QUICK, Asked(config, overrides, seed, quick))
+    return resolved(AblationConfig, QUICK, Arguments(config, overrides, seed, quick))
 
 
 def run(
@@ -111,7 +111,7 @@ def ablation(
         AblationConfig,
         QUICK,
         run,
-        Asked(config, overrides or [], seed, quick, resume, as_json),
+        Arguments(config, overrides or [], seed, quick, resume, as_json),
     )
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from experiments.cli import new_app, start
-from experiments.gate.learned.command import Asked, play, resolved
+from experiments.gate.learned.command import Arguments, play, resolved
 from experiments.gate.learned.stream_config import QUICK, GateBConfig, learner_config
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ app = new_app()
 
 def resolve(config: Path | None, overrides: list[str], *, quick: bool, seed: int | None = None) -> GateBConfig:
     """The config of file and overrides, over what `quick` sets. Raises UsageError in one line."""
-    return resolved(GateBConfig, QUICK, Asked(config, overrides, seed, quick))
+    return resolved(GateBConfig, QUICK, Arguments(config, overrides, seed, quick))
 
 
 def run(
@@ -131,7 +131,7 @@ def gate_b(
 ) -> None:
     """Say whether what is learned from run to run shows."""
     play(
-        "experiments.gate_b_run", GateBConfig, QUICK, run, Asked(config, overrides or [], seed, quick, resume, as_json)
+        "experiments.gate_b_run", GateBConfig, QUICK, run, Arguments(config, overrides or [], seed, quick, resume, as_json)
     )
 
 

@@ -14,10 +14,10 @@ prints a line a step:
 
 A certificate is needed: of the gate that `--gate` names, else of the newest one below the root that is about this
 controller. `--allow-ungated` promotes without one, says so on stderr, and it stays on record in the release, its tags
-and the ledger. stderr has a WARNING, which the ledger keeps, where the gate's baseline is not the present champion,
-where the controller decides already, and where it was rolled back from before. Where the canary fails the champion stays, an activation gap is opened and the exit code is 1;
-`--close-gaps` tries again what is open. Exit code 2 where something does not fit or another promotion goes on, 3 where
-the registry fails, 4 where the gate does not say promote.
+and the ledger. A WARNING on stderr, which the ledger keeps, says where the gate's baseline is not the present champion,
+where the controller decides already, and where it was rolled back from before. Where the canary fails the champion
+stays, an activation gap is opened and the exit code is 1; `--close-gaps` tries again what is open. Exit code 2 where
+something does not fit or another promotion goes on, 3 where the registry fails, 4 where the gate does not say promote.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from signatures.errors import UsageError
 if TYPE_CHECKING:
     from experiments.promote.config import PromoteConfig
     from experiments.promote.promoting import Promoted
-    from experiments.promote.ready import Asked
+    from experiments.promote.ready import Nomination
 
 app = new_app()
 
 
-def run(config: PromoteConfig, asked: Asked) -> Promoted:
+def run(config: PromoteConfig, asked: Nomination) -> Promoted:
     """The whole promotion. Raises TillerError; ActivationGap where production would not follow."""
     from experiments.preflight import preflight
     from experiments.promote.promoting import promote
@@ -88,7 +88,7 @@ def promote(
     """Promote a candidate to champion, once a fresh process has shown that it decides by it."""
     with exits():
         from experiments.promote.config import PromoteConfig
-        from experiments.promote.ready import Asked
+        from experiments.promote.ready import Nomination
 
         files = [word for word in words or [] if "=" not in word]
         chosen = merge(PromoteConfig, config, [word for word in words or [] if "=" in word])
@@ -99,7 +99,7 @@ def promote(
             return
         if len(files) != 1:
             raise UsageError("name one file of a saved controller, such as RUN/candidates/g02-c4.json")
-        run(chosen, Asked(Path(files[0]), gate, allow_ungated, with_pyfunc))
+        run(chosen, Nomination(Path(files[0]), gate, allow_ungated, with_pyfunc))
 
 
 def _say(line: str) -> None:

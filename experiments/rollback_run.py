@@ -10,7 +10,8 @@ prints
 
 The release of before is loaded and checked before the alias moves, and a fresh process is looked at afterwards. Where
 that does not follow, a gap is opened and the exit code is 1. A second rollback goes back further, never to what was
-rolled back. Where the alias was dropped or moved by hand it goes back to the champion that the ledger knows. Exit code 2 where there is nothing to go back to, 3 where the registry fails.
+rolled back. Where the alias was dropped or moved by hand, it goes back to the champion that the ledger knows. Exit code
+2 where there is nothing to go back to, 3 where the registry fails.
 """
 
 from __future__ import annotations

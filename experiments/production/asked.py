@@ -19,14 +19,14 @@ LINE_BYTES: Final = 1024 * 1024
 _APART: Final[tuple[Split, ...]] = ("dev", "holdout")
 
 
-class Asked(NamedTuple):
+class TaskList(NamedTuple):
     """Tasks, and where they come from in words."""
 
     tasks: tuple[Task, ...]
     origin: str
 
 
-def asked_of(config: ProductionConfig, benchmark: Benchmark) -> Asked:
+def asked_of(config: ProductionConfig, benchmark: Benchmark) -> TaskList:
     """The tasks that the config asks for. Raises UsageError: too few, a bad file, a task that is kept for judging."""
     found = _of_split(config, benchmark) if config.tasks_file is None else _of_file(config, benchmark)
     require_apart(found.tasks, benchmark)
@@ -53,7 +53,7 @@ def require_apart(tasks: Sequence[Task], benchmark: Benchmark) -> None:
                 )
 
 
-def _of_split(config: ProductionConfig, benchmark: Benchmark) -> Asked:
+def _of_split(config: ProductionConfig, benchmark: Benchmark) -> TaskList:
     there: tuple[Task, ...] = ()
     split: Split = "search" if config.split == "search" else "production"
     if split == "production":
@@ -68,17 +68,17 @@ def _of_split(config: ProductionConfig, benchmark: Benchmark) -> Asked:
     wanted = USUAL if config.tasks is None else config.tasks
     if config.tasks is not None and wanted > len(there):
         raise UsageError(f"tasks={wanted} asked, the {split} split has {len(there)}")
-    return Asked(there[:wanted], f"the {split} split")
+    return TaskList(there[:wanted], f"the {split} split")
 
 
-def _of_file(config: ProductionConfig, benchmark: Benchmark) -> Asked:
+def _of_file(config: ProductionConfig, benchmark: Benchmark) -> TaskList:
     if config.split is not None:
         raise UsageError("give split or tasks_file, not both")
     path = Path(config.tasks_file or "")
     there = tuple(_read(path, benchmark.id))
     if not there or len(there) < (config.tasks or 1):
         raise UsageError(f"tasks={config.tasks or 1} asked, {path} has {len(there)}")
-    return Asked(there[: config.tasks], str(path))
+    return TaskList(there[: config.tasks], str(path))
 
 
 def _read(path: Path, benchmark: str) -> Iterator[Task]:

@@ -14,7 +14,7 @@ from controllers.steers import Steerer, steer_table
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.places import corpus_path, require_usable, require_writable
-from experiments.production.asked import Asked, asked_of
+from experiments.production.asked import TaskList, asked_of
 from experiments.production.config import ProductionConfig, champion_cache
 from experiments.production.prompts import prompts_path
 from experiments.wiring import model_of
@@ -34,7 +34,7 @@ class Prepared:
     config: ProductionConfig
     benchmark: Benchmark
     worker: Worker
-    asked: Asked
+    asked: TaskList
     lm: Models
     root: Path
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 REPORT: Final = "report.json"
 
 
-class Asked(NamedTuple):
+class Nomination(NamedTuple):
     """What the command line adds to the config."""
 
     candidate: Path
@@ -51,7 +51,7 @@ class Asked(NamedTuple):
 class Ready:
     """What a release will be made of, and what a canary will need."""
 
-    asked: Asked
+    asked: Nomination
     config: PromoteConfig
     name: str
     benchmark: Benchmark
@@ -96,7 +96,7 @@ class Ready:
         )
 
 
-def ready(config: PromoteConfig, asked: Asked) -> Ready:
+def ready(config: PromoteConfig, asked: Nomination) -> Ready:
     """Look at everything a promotion needs. Raises UsageError, EvidenceError for a gate that does not say promote."""
     root = Path(config.root)
     require_writable(root)
@@ -145,7 +145,7 @@ def newest_gate(root: Path, candidate: str) -> Path | None:
     return None if newest is None else newest.parent
 
 
-def _certified(root: Path, candidate: str, asked: Asked) -> tuple[Certified | None, str, Path | None]:
+def _certified(root: Path, candidate: str, asked: Nomination) -> tuple[Certified | None, str, Path | None]:
     """The certificate, or why there is none, and the gate's folder."""
     gate = asked.gate or newest_gate(root, candidate)
     if gate is None:

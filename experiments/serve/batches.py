@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -31,6 +32,8 @@ class Gathered(Generic[ItemT, ResultT]):
     def __init__(self, write: Callable[[Sequence[ItemT]], Sequence[ResultT]], what: str) -> None:
         self._write = write
         self._what = what
+        # A thread of its own, since what else runs in threads may take seconds. It ends with this object.
+        self._thread = ThreadPoolExecutor(1)
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -56,7 +59,7 @@ class Gathered(Generic[ItemT, ResultT]):
                     batch
                 )
                 try:
-                    results = await loop.run_in_executor(None, self._tried, [item for item, _ in batch])
+                    results = await loop.run_in_executor(self._thread, self._tried, [item for item, _ in batch])
                 finally:  # whatever happens, no caller waits for ever
                     _resolve([future for _, future in batch], results)
         finally:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from controllers.served import Due, NextMove, Reported
+from controllers.served import Due, NextMove, Reported, failure_line
 from signatures.records import (
     Amounts,
     AttemptResult,
@@ -189,7 +189,7 @@ class MoveTold(Body):
             done=move.done,
             attempts=[AttemptDue.of(due) for due in move.due],
             selected=None if selected is None else Selected(attempt_id=selected, output=move.output),
-            failure=None if move.failure is None else move.failure.message,
+            failure=None if move.failure is None else failure_line(move.failure),
         )
 
 
@@ -203,11 +203,15 @@ class CheckTold(Body):
 
 
 class Recorded(Body):
-    """The attempt is on disk; `waiting` are those of its round that are not."""
+    """The attempt is on disk; `waiting` are those of its round that are not.
+
+    With a `failure` it counts as not made, as one that the server's checkers could not read: the episode ends.
+    """
 
     attempt_id: str
     checks: dict[str, CheckTold]
     waiting: list[str]
+    failure: str | None = None
 
     @classmethod
     def of(cls, reported: Reported) -> Recorded:
@@ -216,7 +220,9 @@ class Recorded(Body):
             one.objective: CheckTold(value=one.value, unit=one.unit, passed=one.passed, detail=one.detail)
             for one in reported.checks
         }
-        return cls(attempt_id=reported.attempt_id, checks=checks, waiting=list(reported.waiting))
+        return cls(
+            attempt_id=reported.attempt_id, checks=checks, waiting=list(reported.waiting), failure=reported.failure
+        )
 
 
 class Health(Body):

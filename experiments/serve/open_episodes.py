@@ -26,6 +26,15 @@ _SCHEMA: Final = (
     f"PRAGMA application_id={APPLICATION_ID}",
 )
 
+_UNDER_WAY: Final = "SELECT count(*) FROM episodes WHERE ended_s IS NULL AND opened_s > ?"
+
+
+class Room(NamedTuple):
+    """How many episodes may be under way, of those that were begun since then."""
+
+    since_s: float
+    most: int
+
 
 class Begun(NamedTuple):
     """An episode that was begun: all that is needed to go on with it, beside its release and the corpus."""
@@ -52,19 +61,22 @@ class OpenEpisodes:
         self._writer = writer
         self._batches = Batches(writer, path)
 
-    async def begin(self, begun: Begun, key: str | None) -> Begun:
-        """Keep the episode; what stands under its key, or its id, then: this one, or the one that was there before."""
+    async def begin(self, begun: Begun, key: str | None, room: Room) -> Begun | None:
+        """Keep the episode; what stands under its key, or its id, then: this one, or the one that was there before.
+
+        None where there is neither, nor room: that is looked at as it is written, whatever other servers begin.
+        Raises StoreError.
+        """
         row = (begun.id, key, begun.release, begun.spec.model_dump_json(), begun.opened_s)
         fresh = await self._batches.run(
-            "INSERT INTO episodes (id, key, release, spec, opened_s) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO episodes (id, key, release, spec, opened_s) SELECT ?, ?, ?, ?, ?"
+            f" WHERE ({_UNDER_WAY}) < ? ON CONFLICT DO NOTHING",
             *row,
+            *room,
         )
         if fresh:
             return begun
-        found = self.of_key(key) if key is not None else self.get(begun.id)
-        if found is None:
-            raise StoreError(f"{self.path}: episode {begun.id} was not kept")
-        return found
+        return self.of_key(key) if key is not None else self.get(begun.id)
 
     async def end(self, id: str, at_s: float) -> None:
         """Say that the episode is over."""
@@ -80,8 +92,7 @@ class OpenEpisodes:
 
     def under_way(self, since_s: float) -> int:
         """Episodes begun since then that have not ended. Raises StoreError."""
-        sql = "SELECT count(*) FROM episodes WHERE ended_s IS NULL AND opened_s > ?"
-        return int(self._read(sql, since_s)[0][0])
+        return int(self._read(_UNDER_WAY, since_s)[0][0])
 
     async def recall(self, episode_id: str, key: str) -> str | None:
         """A `WrittenSteers`: what a model wrote there before."""

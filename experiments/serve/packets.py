@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class Joining(asyncio.Transport):
@@ -60,9 +60,10 @@ class Joining(asyncio.Transport):
             self._inner.write(data)
 
 
-class Http(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # a variable: httptools' where that is installed
+class Http(HttpToolsProtocol):
     """uvicorn's HTTP, whose answers were a packet for the head and another for the body."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    # What uvicorn declares of it is narrower than asyncio's as well.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Write to a transport that joins."""
         super().connection_made(Joining(transport, self.loop))

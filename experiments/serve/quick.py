@@ -7,12 +7,14 @@ that there is one way to be refused.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controllers.served import LONG
 from experiments.serve.answers import Answer, Answers
 from experiments.serve.bodies import AttemptGiven, Body, NewEpisode
 from experiments.serve.limits import once
@@ -43,25 +45,28 @@ class Quick:
     async def _answer(self, path: str, scope: Scope, message: Message) -> Answer | None:
         """None where it is to be passed on."""
         if path == "/episodes":
-            begin = _read(NewEpisode, scope, message)
+            begin = await _read(NewEpisode, scope, message)
             return None if begin is None else await self._answers.begin(begin)
         found = _OF_EPISODE.fullmatch(path)
         if found is None:
             return None
         if found[2] == "decide":
             return await self._answers.decide(found[1])
-        attempt = _read(AttemptGiven, scope, message)
+        attempt = await _read(AttemptGiven, scope, message)
         return None if attempt is None else await self._answers.report(found[1], attempt)
 
 
-def _read(kind: type[BodyT], scope: Scope, message: Message) -> BodyT | None:
+async def _read(kind: type[BodyT], scope: Scope, message: Message) -> BodyT | None:
     """The body, or None where it is not right in every way."""
     if message.get("more_body") or not any(
         name == b"content-type" and _JSON.fullmatch(value) for name, value in scope["headers"]
     ):
         return None
+    body: bytes = message.get("body", b"")
     try:
-        return kind.model_validate_json(message.get("body", b""))
+        if len(body) < LONG:
+            return kind.model_validate_json(body)
+        return await asyncio.to_thread(kind.model_validate_json, body)
     except ValidationError:
         return None
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from controllers import Checker
@@ -15,7 +15,7 @@ from controllers.champion import ChampionWatch
 from controllers.corpus import SqliteCorpus
 from controllers.production import production_parts, production_spec
 from controllers.release import Champion
-from controllers.served import RemoteWorker, ServedEpisode
+from controllers.served import RemoteWorker, ServedEpisode, is_long
 from controllers.spec import Parts, episode_id
 from controllers.steers import Steerer
 from experiments import Benchmark
@@ -24,7 +24,7 @@ from experiments.serve.batches import Gathered
 from experiments.serve.bodies import AttemptGiven, CheckGiven, Health, MoveTold, NewEpisode, Opened, Recorded
 from experiments.serve.config import LimitsConfig
 from experiments.serve.meters import Meters
-from experiments.serve.open_episodes import Begun, OpenEpisodes
+from experiments.serve.open_episodes import Begun, OpenEpisodes, Room
 from experiments.serve.problems import KeyConflict, TooMany, UnknownEpisode
 from experiments.serve.tasks import Tasks
 from signatures.digest import digest_of, digest_text, seed_of
@@ -76,6 +76,8 @@ class Service:
         self._digest = ""  # of its release, which takes a tenth of a millisecond to work out
         self._prompts = Gathered(self._remember, str(stores.prompts.path))
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
+        self._long = asyncio.Lock()
+        "one long report at a time: each busies a thread, and the event loop waits for every one of those in turn"
         self.meters.watch(lambda: float(self._under_way()), lambda: float(bool(watch.problem)))
 
     async def follow(self) -> Champion:
@@ -124,7 +126,8 @@ class Service:
         """Take an attempt; it is on disk when this returns."""
         came = given.came()
         checks = self._checks(given.checks, came)
-        async with self._episode(id) as slot:
+        alone = self._long if is_long(came, checks) else nullcontext()
+        async with self._episode(id) as slot, alone:
             assert slot.episode is not None
             reported = await slot.episode.report(given.attempt_id, came, checks)
         outcome = came.outcome if isinstance(came, AttemptResult) else "infra_error"
@@ -140,8 +143,8 @@ class Service:
         return self.stores.episodes.under_way(time.time() - self.limits.abandoned_s)
 
     async def _begin(self, given: NewEpisode, task: Task, key: str | None) -> Begun:
-        if self._under_way() >= self.limits.open_episodes:
-            raise TooMany(f"{self.limits.open_episodes} episodes are open; end some, or come back later")
+        if self._under_way() >= self.limits.open_episodes:  # before the prompt is kept; once more as it begins
+            raise self._too_many()
         champion = self._current()
         wanted = champion.release.fingerprints.worker
         if given.worker is not None and given.worker.fingerprint() != wanted:
@@ -153,12 +156,18 @@ class Service:
         await self._prompts.put(task)
         id = episode_id(spec, self._parts(champion))
         begun = Begun(id, spec.revision, spec, time.time(), None)
-        self.meters.opened.inc()
-        found = await self.stores.episodes.begin(begun, key)
+        room = Room(begun.opened_s - self.limits.abandoned_s, self.limits.open_episodes)
+        found = await self.stores.episodes.begin(begun, key, room)
+        if found is None:
+            raise self._too_many()
         if found is begun:
+            self.meters.opened.inc()
             self._slots.setdefault(id, _Slot(begun=begun))
             self._make_room()
         return found
+
+    def _too_many(self) -> TooMany:
+        return TooMany(f"{self.limits.open_episodes} episodes are open; end some, or come back later")
 
     def _remember(self, tasks: Sequence[Task]) -> Sequence[None]:
         self.stores.prompts.remember(*tasks)

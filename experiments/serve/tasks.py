@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from experiments import Benchmark
+from experiments.harvest.tasks import content_key
 from experiments.production.prompts import asked_task
 from experiments.serve.bodies import TaskGiven
 from signatures.errors import UsageError
@@ -20,21 +21,23 @@ class Tasks:
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark.id
         self._open = {task.digest: task for split in _OPEN for task in _there(benchmark, split)}
-        prompts = {task.prompt for task in self._open.values()}
-        apart = {split: _there(benchmark, split) for split in _APART}
+        said = {content_key(task.prompt) for task in self._open.values()}
         self._apart: dict[str, Split] = {}
-        for split, tasks in apart.items():
-            self._apart.update({task.digest: split for task in tasks})
-            self._apart.update({task.prompt: split for task in tasks if task.prompt not in prompts})
+        for split in _APART:
+            for task in _there(benchmark, split):
+                keys = {content_key(task.digest), content_key(task.prompt)}
+                self._apart.update(dict.fromkeys(keys - said, split))
 
     def of(self, given: TaskGiven) -> Task:
         """The benchmark's own task where the id is its digest and the prompt is its prompt, else one of that text.
 
-        Raises UsageError for a task of the dev or holdout split: searches learn from production.
+        Raises UsageError for a task of the dev or holdout split, in whatever letter case, spacing and Unicode form:
+        searches learn from production.
         """
         for said in (given.id, given.prompt):
-            if said is not None and said in self._apart:
-                raise UsageError(f"task: it is one of the {self._apart[said]} split, which is kept for judging")
+            split = None if said is None else self._apart.get(content_key(said))
+            if split is not None:
+                raise UsageError(f"task: it is one of the {split} split, which is kept for judging")
         known = self._open.get(given.id or "")
         if known is not None and known.prompt == given.prompt:
             return known

@@ -13,7 +13,16 @@ from controllers.corpus import MemoryCorpus, SqliteCorpus
 from controllers.loop import run_episode
 from controllers.program import lm_component
 from controllers.scripted_engine import scripted_lm
-from controllers.served import Due, NextMove, NotDue, RemoteWorker, ReportConflict, ServedEpisode
+from controllers.served import (
+    LONG,
+    Due,
+    NextMove,
+    NotDue,
+    RemoteWorker,
+    ReportConflict,
+    ServedEpisode,
+    failure_line,
+)
 from controllers.spec import EpisodeSpec, Parts
 from signatures.errors import StoreError, UsageError, WorkerError
 from signatures.records import (
@@ -206,6 +215,9 @@ async def test_an_attempt_that_cannot_be_checked_is_a_failure_as_in_the_loop() -
     failure = (await episode.next_move()).failure
     assert failure is not None
     assert failure.where == "checker correct"
+    assert first.checks == ()
+    assert first.failure is not None
+    assert first.failure.endswith("the scanner is gone")
 
 
 async def test_a_trace_that_the_benchmark_cannot_read_is_refused_and_nothing_is_kept() -> None:
@@ -241,6 +253,50 @@ async def test_secrets_in_a_trace_are_never_kept() -> None:
     assert await episode.report(due.context.attempt_id, came) == first
     blobs = [await parts.corpus.blob(digest) async for digest in parts.corpus.blob_digests()]  # type: ignore[attr-defined]
     assert not [blob for blob in blobs if b"0123456789" in blob]
+
+
+def test_a_failure_is_told_in_one_short_line_without_secrets() -> None:
+    failure = Failure(error="WorkerError", message="bad\n\tpassword=hunter2-9 " + "x" * 5000, where="checker correct")
+    line = failure_line(failure)
+    assert line.startswith("bad password=[redacted] x")
+    assert len(line) == 1000
+
+
+@settings(max_examples=20, deadline=None)
+@given(filler=st.integers(0, 2 * LONG), failing=st.booleans())
+def test_however_long_a_report_is_it_is_kept_without_secrets(filler: int, failing: bool) -> None:
+    async def reported() -> None:
+        parts = remote(parts_of(Climber()))
+        episode = await ServedEpisode.open(a_spec(), parts)
+        (due,) = (await episode.next_move()).due
+        said = [CheckerResult(objective="correct", value=0.5, unit="share", passed=False, detail="password=hunter2-9")]
+        event = TraceEvent(turn=0, kind="tool", name="env", text="x" * filler + " API_KEY=hunter2-9")
+        result = AttemptResult(output="\ud800", state="1", trace=(event,))
+        gone = Failure(error="WorkerError", message="x" * filler + " secret: hunter2-9", where="client")
+        first = await episode.report(due.context.attempt_id, gone if failing else result, said)
+        assert await episode.report(due.context.attempt_id, gone if failing else result, said) == first
+        kept = [one.model_dump_json().encode() async for one in parts.corpus.scan(Attempt)]
+        kept += [await parts.corpus.blob(digest) async for digest in parts.corpus.blob_digests()]  # type: ignore[attr-defined]
+        assert not [one for one in kept if b"hunter2" in one]
+
+    asyncio.run(reported())
+
+
+async def test_the_event_loop_goes_on_while_a_long_report_is_cleaned() -> None:
+    parts = remote(parts_of(Climber()))
+    episode = await ServedEpisode.open(a_spec(), parts)
+    (due,) = (await episode.next_move()).due
+    line = '{"token": "abc", "bearer": 5, "path": "https://x.example/a/b"}\n' * 20
+    trace = tuple(TraceEvent(turn=turn, kind="tool", name="get", text=line) for turn in range(1500))
+    reporting = asyncio.create_task(
+        episode.report(due.context.attempt_id, AttemptResult(output="x", state="1", trace=trace))
+    )
+    turns = 0
+    while not reporting.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert (await reporting).checks
+    assert turns > 10  # in one piece, the loop would turn about twice
 
 
 async def test_a_model_is_asked_once_for_a_move_and_its_words_survive_a_restart() -> None:

@@ -21,5 +21,5 @@ def test_a_name_and_overrides_make_the_config() -> None:
 def test_nothing_to_go_back_to_is_a_usage_error(root: Path) -> None:
     with pytest.raises(UsageError, match="nothing was promoted there"):
         run(RollbackConfig(root=str(root)))
-    with pytest.raises(UsageError, match="no champion before none is left to go back to"):
+    with pytest.raises(UsageError, match="no version of shop was promoted with this run root"):
         run(RollbackConfig(name="shop", root=str(root)))

@@ -17,7 +17,7 @@ ConfigT = TypeVar("ConfigT", bound=RunConfig)
 ConfigT_contra = TypeVar("ConfigT_contra", bound=RunConfig, contravariant=True)
 
 
-class Asked(NamedTuple):
+class Arguments(NamedTuple):
     """The options as they were given."""
 
     config: Path | None
@@ -42,14 +42,14 @@ class Run(Protocol[ConfigT_contra]):
         """The report as JSON-able data."""
 
 
-def resolved(model: type[ConfigT], small: Mapping[str, int], asked: Asked) -> ConfigT:
+def resolved(model: type[ConfigT], small: Mapping[str, int], asked: Arguments) -> ConfigT:
     """The config of file and overrides, over what `--quick` sets. Raises UsageError in one line."""
     flags = [f"seed={asked.seed}"] if asked.seed is not None else []
     quick = [f"{name}={value}" for name, value in small.items()] if asked.quick else []
     return merge(model, asked.config, [*quick, *asked.overrides, *flags])
 
 
-def play(module: str, model: type[ConfigT], small: Mapping[str, int], run: Run[ConfigT], asked: Asked) -> None:
+def play(module: str, model: type[ConfigT], small: Mapping[str, int], run: Run[ConfigT], asked: Arguments) -> None:
     """Run, or go on; where it stops, say the command that goes on. With `--json` the lines go to stderr."""
     began: list[Path] = []
 
@@ -66,7 +66,7 @@ def play(module: str, model: type[ConfigT], small: Mapping[str, int], run: Run[C
             print(json.dumps(result, indent=1))
 
 
-def _resumed(model: type[ConfigT], asked: Asked, folder: Path) -> ConfigT:
+def _resumed(model: type[ConfigT], asked: Arguments, folder: Path) -> ConfigT:
     from experiments.gate.run_folder import config_in
 
     if asked.config or asked.overrides or asked.quick or asked.seed is not None:

@@ -12,7 +12,7 @@ import pytest
 
 from experiments.promote.config import PromoteConfig
 from experiments.promote.promoting import Promoted, promote
-from experiments.promote.ready import Asked, ready
+from experiments.promote.ready import Nomination, ready
 from experiments.registry import Registry
 from experiments.tracking import store_of
 from tests.worlds.gated import saved
@@ -36,7 +36,7 @@ class Shop(NamedTuple):
 
     def promote(self, candidate: Path, how: str | None = None, **changed: object) -> Promoted:
         """Promote without a gate. `how`: the cheat that the canary's child is; None: the real one."""
-        given = ready(self.config(**changed), Asked(candidate, allow_ungated=True))
+        given = ready(self.config(**changed), Nomination(candidate, allow_ungated=True))
         return promote(given, say=self.said.append, **({} if how is None else {"program": cheat(how)}))
 
     @property

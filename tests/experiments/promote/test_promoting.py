@@ -12,7 +12,7 @@ from experiments.promote.gaps import close_gaps
 from experiments.promote.ledger import Activated, Challenged, PromotionLedger, ledger_path
 from experiments.promote.places import locked
 from experiments.promote.promoting import promote
-from experiments.promote.ready import Asked, ready
+from experiments.promote.ready import Nomination, ready
 from experiments.promote.status import status_of
 from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, RELEASE_TAG
 from experiments.tracking import connect, store_of
@@ -164,7 +164,7 @@ def test_an_alias_that_cannot_be_set_leaves_an_unfinished_promotion_that_is_show
 
 def test_what_is_warned_of_is_kept_in_the_ledger(shop: Shop) -> None:
     warned: list[str] = []
-    given = ready(shop.config(), Asked(shop.lamp, allow_ungated=True))
+    given = ready(shop.config(), Nomination(shop.lamp, allow_ungated=True))
     promote(given, say=shop.said.append, warn=warned.append)
     with PromotionLedger(ledger_path(shop.root, "planted")) as ledger:
         last = ledger.champion()

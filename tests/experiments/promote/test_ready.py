@@ -12,7 +12,7 @@ import pytest
 from experiments.gate.holdout.register import register_gate
 from experiments.gate.holdout.run import run_gate
 from experiments.promote.config import PromoteConfig
-from experiments.promote.ready import Asked, newest_gate, ready
+from experiments.promote.ready import Nomination, newest_gate, ready
 from signatures.errors import EvidenceError, UsageError
 from tests.worlds.gated import gate_config, saved
 from tests.worlds.lab import lamp_follower, steered
@@ -50,7 +50,7 @@ def gated(done: Gated, tmp_path: Path) -> Gated:
 
 
 def test_the_gate_that_is_about_the_candidate_is_found_and_fixes_the_rest(done: Gated) -> None:
-    given = ready(done.config(exploration=0.1), Asked(done.lamp))
+    given = ready(done.config(exploration=0.1), Nomination(done.lamp))
     assert given.certified is not None
     assert given.certified.certificate.gate == done.gate.name
     assert (given.ungated, given.name, given.config.turns, given.config.benchmark) == ("", "planted", 3, WORLD)
@@ -64,8 +64,8 @@ def test_the_gate_that_is_about_the_candidate_is_found_and_fixes_the_rest(done: 
 
 def test_without_a_gate_nothing_is_promoted_unless_loudly(done: Gated) -> None:
     with pytest.raises(UsageError, match="--allow-ungated"):
-        ready(done.config(benchmark=WORLD), Asked(done.core))
-    given = ready(done.config(benchmark=WORLD, turns=3), Asked(done.core, allow_ungated=True))
+        ready(done.config(benchmark=WORLD), Nomination(done.core))
+    given = ready(done.config(benchmark=WORLD, turns=3), Nomination(done.core, allow_ungated=True))
     assert given.certified is None
     assert "no gate below" in given.ungated
     assert json.loads(given.promotion().report)["kind"] == "ungated"
@@ -73,22 +73,22 @@ def test_without_a_gate_nothing_is_promoted_unless_loudly(done: Gated) -> None:
 
 def test_a_gate_about_another_controller_is_no_certificate(done: Gated) -> None:
     with pytest.raises(UsageError, match="the gate was about another controller"):
-        ready(done.config(), Asked(done.core, gate=done.gate))
+        ready(done.config(), Nomination(done.core, gate=done.gate))
 
 
 def test_a_forged_report_is_refused_and_with_allow_ungated_recorded(gated: Gated) -> None:
     report = gated.gate / "report.json"
     report.write_text(report.read_text().replace('"promote"', '"hold"', 1))
     with pytest.raises((EvidenceError, UsageError)):
-        ready(gated.config(), Asked(gated.lamp))
-    given = ready(gated.config(benchmark=WORLD, turns=3), Asked(gated.lamp, allow_ungated=True))
+        ready(gated.config(), Nomination(gated.lamp))
+    given = ready(gated.config(benchmark=WORLD, turns=3), Nomination(gated.lamp, allow_ungated=True))
     assert given.certified is None
     assert "report" in given.ungated
 
 
 def test_what_the_gate_was_not_about_is_refused_by_name(done: Gated) -> None:
     with pytest.raises(UsageError, match="turns=5"):
-        ready(done.config(turns=5), Asked(done.lamp))
+        ready(done.config(turns=5), Nomination(done.lamp))
 
 
 DEEP = f'{{"components": {"[" * 100_000}{"]" * 100_000}}}'
@@ -100,4 +100,4 @@ def test_what_is_no_controller_is_a_usage_error(done: Gated, tmp_path: Path, tex
     if text is not None:
         file.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="cannot be read as a saved controller"):
-        ready(done.config(), Asked(file))
+        ready(done.config(), Nomination(file))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -92,3 +93,14 @@ async def test_a_writer_that_breaks_down_leaves_nobody_waiting() -> None:
     gathered = Gathered(write, "numbers")
     with pytest.raises(StoreError, match="was stopped"):
         await gathered.put(1)
+
+
+async def test_threads_that_are_busy_elsewhere_delay_no_write() -> None:
+    free = threading.Event()
+    busy = [asyncio.create_task(asyncio.to_thread(free.wait)) for _ in range(100)]
+    try:
+        assert await asyncio.wait_for(Gathered(lambda items: list(items), "a").put(7), 30) == 7
+        assert not any(one.done() for one in busy)
+    finally:
+        free.set()
+        await asyncio.gather(*busy)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def begin(task: Task = TASKS[0], key: str | None = None, **more: Any) -> NewEpis
 async def attempt(due: Any, task: Task = TASKS[0], **changed: Any) -> AttemptGiven:
     body = await attempted(due.model_dump(), task, WORKER)
     return AttemptGiven.model_validate_json(json.dumps({**body, **changed}))
+
+
+async def _attempts(service: Service, ids: list[str]) -> AsyncIterator[Attempt]:
+    async for one in service.stores.corpus.scan(Attempt):
+        if one.episode_id in ids:
+            yield one
 
 
 async def play(service: Service, task: Task = TASKS[0], key: str | None = None) -> tuple[str, MoveTold]:
@@ -122,7 +129,9 @@ async def test_no_more_than_so_many_episodes_are_open(opening: Opening) -> None:
             await service.open(begin(key="c"))
         assert (await service.open(begin(key="a"))).episode_id == id
         await play(service, key="a")
-        await service.open(begin(key="c"))
+        opened = await asyncio.gather(*(service.open(begin(key=f"d{n}")) for n in range(9)), return_exceptions=True)
+        assert sorted(type(one).__name__ for one in opened) == ["Opened", *["TooMany"] * 8]
+        assert "tiller_episodes_opened_total 3.0" in service.meters.text().decode()
 
 
 async def test_it_goes_on_after_a_restart_where_it_was(opening: Opening) -> None:
@@ -203,6 +212,57 @@ async def test_a_failure_at_the_client_needs_no_checks_and_ends_the_episode(open
         end = await service.next_move(id)
         assert (end.done, end.selected, end.failure) == (True, None, "no disk")
         assert 'tiller_episodes_ended_total{how="failed"} 1.0' in service.meters.text().decode()
+
+
+async def test_no_secret_of_a_failure_or_a_check_is_kept_or_said_again(opening: Opening) -> None:
+    said = {name: {"value": 1.0, "passed": True} for name in ("correct", "fast", "cheap")}
+    said["correct"] = {"value": 0.0, "passed": False}
+    said["clean"] = {"value": 0.0, "passed": False, "detail": "found password=hunter2-9 in a file"}
+    gone = "no login:\nhttps://me:hunter2-9@host refused"
+    async with opening(checks="reported") as service:
+        id = (await service.open(begin())).episode_id
+        due = (await service.next_move(id)).attempts[0]
+        first = await service.report(id, await attempt(due, checks=said))
+        assert first.checks["clean"].detail == "found password=[redacted] in a file"
+        assert await service.report(id, await attempt(due, checks=said)) == first
+        due = (await service.next_move(id)).attempts[0]
+        failed = AttemptGiven(attempt_id=due.attempt_id, failure=gone)
+        told = await service.report(id, failed)
+        assert told.failure == "no login: https://[redacted]@host refused"
+        assert await service.report(id, failed) == told
+        kept = [one.model_dump_json() async for one in service.stores.corpus.scan(Attempt)]
+        assert len(kept) == 2
+        assert not [one for one in kept if "hunter2" in one]
+
+
+async def test_long_reports_that_come_together_are_all_kept_and_others_are_answered_meanwhile(opening: Opening) -> None:
+    long = [{"turn": 0, "kind": "message", "text": 'password=hunter2-9 {"token": 1}\n' * 200}] * 100
+    async with opening() as service:
+        ids = [(await service.open(begin())).episode_id for _ in range(4)]
+        due = [(await service.next_move(id)).attempts[0] for id in ids]
+        given = [await attempt(one, trace=[*(await attempt(one)).model_dump()["trace"], *long]) for one in due]
+        reports = [asyncio.create_task(service.report(id, one)) for id, one in zip(ids, given, strict=True)]
+        await asyncio.sleep(0)
+        await play(service)
+        assert not all(report.done() for report in reports)
+        assert [one.attempt_id for one in await asyncio.gather(*reports)] == [one.attempt_id for one in due]
+        blobs = [await service.stores.corpus.blob(one.trace_digest or "") async for one in _attempts(service, ids)]
+        assert len(blobs) == 4
+        assert not [blob for blob in blobs if b"hunter2" in blob]
+
+
+async def test_an_output_that_the_checkers_cannot_read_is_said_to_be_that(opening: Opening) -> None:
+    async with opening() as service:
+        id = (await service.open(begin())).episode_id
+        due = (await service.next_move(id)).attempts[0]
+        told = await service.report(id, await attempt(due, output="password=hunter2-9\nno JSON"))
+        assert told.checks == {}
+        assert told.failure
+        assert "\n" not in told.failure
+        assert "hunter2" not in told.model_dump_json()
+        assert await service.report(id, await attempt(due, output="password=hunter2-9\nno JSON")) == told
+        end = await service.next_move(id)
+        assert (end.done, end.selected, end.failure) == (True, None, told.failure)
 
 
 async def test_an_error_on_the_disk_is_told_and_the_episode_goes_on_when_it_is_mended(opening: Opening) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from experiments.production.prompts import asked_task
@@ -30,6 +32,22 @@ def test_any_other_task_is_named_by_a_digest_of_what_was_given() -> None:
 @pytest.mark.parametrize("split", ["dev", "holdout"])
 def test_what_is_kept_for_judging_is_not_served(split: Split) -> None:
     task = WORLD.tasks(split)[0]
-    for given in (TaskGiven(prompt=task.prompt), TaskGiven(prompt="Mend it.", id=task.digest)):
+    same = [f"{task.prompt} ", f"\n{task.prompt}", task.prompt.upper(), task.prompt.replace(" ", "\u00a0 ")]
+    same += [unicodedata.normalize("NFD", task.prompt), "".join(_wide(one) for one in task.prompt)]
+    for given in (
+        *(TaskGiven(prompt=prompt) for prompt in (task.prompt, *same)),
+        *(TaskGiven(prompt="Mend it.", id=id) for id in (task.digest, f" {task.digest.upper()}", task.prompt)),
+    ):
         with pytest.raises(UsageError, match=f"{split} split"):
             Tasks(WORLD).of(given)
+
+
+def test_what_other_words_say_is_served() -> None:
+    task = WORLD.tasks("holdout")[0]
+    given = TaskGiven(prompt=f"{task.prompt} Hurry.", id=f"{task.digest}0")
+    assert Tasks(WORLD).of(given).prompt == given.prompt
+
+
+def _wide(one: str) -> str:
+    """The full-width form of a letter, which reads the same."""
+    return chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one

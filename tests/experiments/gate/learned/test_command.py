@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.config import RunConfig
-from experiments.gate.learned.command import Asked, play, resolved
+from experiments.gate.learned.command import Arguments, play, resolved
 from experiments.gate.run_folder import claim_folder
 
 SMALL = {"size": 2}
@@ -44,8 +44,8 @@ class Toy:
         return {"folder": str(folder)}
 
 
-def asked(**changed: object) -> Asked:
-    return Asked(None, [], None, False)._replace(**changed)  # type: ignore[arg-type]  # fields of Asked
+def asked(**changed: object) -> Arguments:
+    return Arguments(None, [], None, False)._replace(**changed)  # type: ignore[arg-type]  # fields of Arguments
 
 
 def test_overrides_go_over_quick_and_the_seed_over_both() -> None:
