@@ -131,7 +131,11 @@ def gate_b(
 ) -> None:
     """Say whether what is learned from run to run shows."""
     play(
-        "experiments.gate_b_run", GateBConfig, QUICK, run, Arguments(config, overrides or [], seed, quick, resume, as_json)
+        "experiments.gate_b_run",
+        GateBConfig,
+        QUICK,
+        run,
+        Arguments(config, overrides or [], seed, quick, resume, as_json),
     )
 
 

@@ -39,13 +39,15 @@ async def listen(config: ServeConfig, told: Told) -> None:
                 host=config.host,
             ).routes
             app = guarded(service, token.text, mcp=list(routes))
-            async with mcp.session_manager.run():
-                bound.listen(BACKLOG)
-                _say(service, config, bound, told)
-                if token.made:
-                    told(f"token (made for this run; set {VARIABLE} to choose it): {token.text}")
-                with _ended_by_sigterm(), _heap_at_rest():
-                    await _server(app, config).serve(sockets=[bound])
+            server = _server(app, config)
+            with _ended_by_sigterm(server):  # from before it is said that it serves
+                async with mcp.session_manager.run():
+                    bound.listen(BACKLOG)
+                    _say(service, config, bound, told)
+                    if token.made:
+                        told(f"token (made for this run; set {VARIABLE} to choose it): {token.text}")
+                    with _heap_at_rest():
+                        await server.serve(sockets=[bound])
 
 
 async def listen_stdio(config: ServeConfig, told: Told) -> None:
@@ -106,14 +108,15 @@ def _heap_at_rest() -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more, for whoever was there before: here, nobody.
+def _ended_by_sigterm(server: uvicorn.Server) -> Iterator[None]:
+    """End the server also by a signal that comes before it runs, and let uvicorn have its own from then on.
 
-    So that what is open is closed, and the command ends well.
+    It raises that once more, for whoever was there before: here it does nothing, so that what is open is closed, and
+    the command ends well.
     """
 
     def noted(number: int, frame: FrameType | None) -> None:
-        pass
+        server.should_exit = True
 
     before = signal.signal(signal.SIGTERM, noted)
     try:

@@ -12,6 +12,7 @@ from signatures.errors import EvidenceError, InfraError, TillerError
 TREE: dict[str, tuple[str, type[Exception], int]] = {
     "UsageError": ("TillerError", ValueError, 2),
     "InfraError": ("TillerError", RuntimeError, 3),
+    "ReleaseRefused": ("UsageError", ValueError, 2),
     "ProviderError": ("InfraError", RuntimeError, 3),
     "WorkerError": ("InfraError", RuntimeError, 3),
     "StoreError": ("InfraError", RuntimeError, 3),
@@ -22,6 +23,7 @@ TREE: dict[str, tuple[str, type[Exception], int]] = {
     "Underpowered": ("EvidenceError", ArithmeticError, 4),
     "UnequalCompute": ("EvidenceError", ArithmeticError, 4),
     "HoldoutSpent": ("EvidenceError", ArithmeticError, 4),
+    "ActivationGap": ("TillerError", RuntimeError, 1),
     "BudgetExceeded": ("TillerError", RuntimeError, 2),
     "FirewallBreach": ("TillerError", PermissionError, 5),
 }

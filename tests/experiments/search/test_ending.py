@@ -170,7 +170,7 @@ def test_the_paths_are_there_and_the_picture_is_logged(tmp_path: Path) -> None:
     with job_at(tmp_path, out) as job:
         tell_members(job, OUTCOME)
         paths = report(job, OUTCOME)["paths"]
-    assert set(paths) == {"run", "candidates", "figure"}
+    assert set(paths) == {"run", "candidates", "chosen", "figure"}
     assert all(Path(path).exists() for path in paths.values())
     assert all(f"{name}: {path}\n" in out.getvalue() for name, path in paths.items())
     artifacts = [e.body for e in read_events(job.folder / "events.jsonl") if isinstance(e.body, ArtifactWritten)]

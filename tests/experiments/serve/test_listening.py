@@ -58,3 +58,17 @@ async def test_it_says_where_it_serves_and_with_which_token_and_ends_well(
     await serving
     assert gc.get_freeze_count() == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_signal_that_comes_as_it_says_that_it_serves_ends_it_as_well(
+    configured: Callable[..., ServeConfig], tmp_path: Path
+) -> None:
+    ship(tmp_path / "release")
+    told: list[str] = []
+
+    def ending(line: str) -> None:
+        told.append(line)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    await asyncio.wait_for(listen(configured(port=0), ending), 60)
+    assert told
