@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.promote.ledger import Entry, PromotionLedger, ledger_path, tags_of
+from experiments.promote.ledger import Entry, GapOpened, PromotionLedger, ledger_path, tags_of
 from experiments.promote.places import Kept, locked
 from experiments.promote.ready import loaded_from
 from experiments.registry import CHALLENGER, Registry, RegistrySource, Version
@@ -20,6 +21,7 @@ from signatures.release import Release
 
 if TYPE_CHECKING:
     from controllers.release import Champion
+    from experiments.promote.canary import Canaried
 
 Say = Callable[[str], object]
 """One line for whoever watches."""
@@ -52,6 +54,27 @@ class Desk:
             )
         except StoreError as error:
             self.say(f"note: `{title}` stands in the ledger and not in MLflow: {error}")
+
+    def open_gap(self, release: Release, version: Version, stays: Version | None, seen: Canaried) -> None:
+        """Record that production does not follow, with the evidence, while `stays` is or was champion; tell it."""
+        self.record(
+            GapOpened(
+                name=self.name,
+                version=version.version,
+                release=release.digest,
+                candidate=release.candidate,
+                from_version=None if stays is None else stays.version,
+                certificate=certificate_digest(release),
+                ungated=release.ungated,
+                verdict=seen.verdict,
+                evidence=seen.evidence,
+                next_step=self.retry,
+                at=datetime.now(UTC),
+            )
+        )
+        for line in seen.evidence:
+            if line not in seen.verdict:  # which the error will say
+                self.say(f"  {line}")
 
     def source(self, alias: str) -> RegistrySource:
         """The releases that an alias names."""

@@ -21,7 +21,7 @@ from experiments.promote.cautions import cautions
 from experiments.promote.config import PromoteConfig
 from experiments.promote.desk import Desk, Say, certificate_digest, desk, same, shown
 from experiments.promote.expected import recorded_states
-from experiments.promote.ledger import Activated, Challenged, GapClosed, GapOpened
+from experiments.promote.ledger import Activated, Challenged, GapClosed
 from experiments.promote.places import Kept, keep
 from experiments.promote.ready import Ready
 from experiments.registry import CHALLENGER, CHAMPION, PREVIOUS, Version
@@ -230,29 +230,11 @@ def _move(at: Desk, tried: Attempted) -> None:
 
 def _gap(at: Desk, tried: Attempted, seen: Canaried) -> ActivationGap:
     """Open the gap; the error that says so."""
-    release, version, before = tried.compiled.release, tried.version, tried.before
-    next_step = at.retry
-    at.record(
-        GapOpened(
-            name=at.name,
-            version=version.version,
-            release=release.digest,
-            candidate=release.candidate,
-            from_version=None if before is None else before.version,
-            certificate=certificate_digest(release),
-            ungated=release.ungated,
-            verdict=seen.verdict,
-            evidence=seen.evidence,
-            next_step=next_step,
-            at=datetime.now(UTC),
-        )
-    )
-    for line in seen.evidence:
-        if line not in seen.verdict:  # which the error will say
-            at.say(f"  {line}")
+    version, before = tried.version, tried.before
+    at.open_gap(tried.compiled.release, version, before, seen)
     stays = "there is no champion" if before is None else f"champion stays version {before.version}"
     return ActivationGap(
-        f"activation gap: version {version.version} of {at.name}: {seen.verdict}; {stays}. Mend it, then: {next_step}"
+        f"activation gap: version {version.version} of {at.name}: {seen.verdict}; {stays}. Mend it, then: {at.retry}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from experiments.promote.canary import CHILD, Canaried, Plan, canary
 from experiments.promote.config import PromoteConfig
 from experiments.promote.desk import Desk, as_compiled, certificate_digest, desk, same, shown
-from experiments.promote.ledger import Activated, GapOpened, RolledBack, ledger_there
+from experiments.promote.ledger import Activated, RolledBack, ledger_there
 from experiments.promote.places import Kept, kept_of
 from experiments.promote.reigns import before, reign_of, reigns_of
 from experiments.registry import CHAMPION, PREVIOUS, RELEASE_TAG, Version
@@ -130,27 +130,8 @@ def _entry(compiled: Champion, back: Version, now: Version | None, reason: str) 
 
 
 def _gap(at: Desk, compiled: Champion, back: Version, now: Version | None, seen: Canaried) -> ActivationGap:
-    release = compiled.release
-    next_step = at.retry
-    at.record(
-        GapOpened(
-            name=at.name,
-            version=back.version,
-            release=release.digest,
-            candidate=release.candidate,
-            from_version=None if now is None else now.version,
-            certificate=certificate_digest(release),
-            ungated=release.ungated,
-            verdict=seen.verdict,
-            evidence=seen.evidence,
-            next_step=next_step,
-            at=datetime.now(UTC),
-        )
-    )
-    for line in seen.evidence:
-        if line not in seen.verdict:  # which the error will say
-            at.say(f"  {line}")
+    at.open_gap(compiled.release, back, now, seen)
     return ActivationGap(
         f"activation gap: version {back.version} of {at.name} is champion again and a fresh process does not follow:"
-        f" {seen.verdict}. Mend it, then: {next_step}"
+        f" {seen.verdict}. Mend it, then: {at.retry}"
     )
