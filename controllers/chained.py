@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from controllers.sqlite import transaction, use_wal
+from controllers.sqlite import prepare
 from signatures.errors import StoreError
 
 GENESIS: Final = "0" * 64
@@ -51,13 +51,14 @@ class ChainedTable:
         with ExitStack() as unless_ready:
             unless_ready.callback(db.close)
             db.text_factory = lambda data: data.decode(errors="surrogateescape")  # a damaged row must still be named
-            self._is_fresh(db, path)
-            use_wal(db, path, patience_s=_BUSY_S)
-            db.execute("PRAGMA synchronous=FULL")
-            with transaction(db):
-                if self._is_fresh(db, path):
-                    for statement in self._schema():
-                        db.execute(statement)
+            prepare(
+                db,
+                path,
+                self._schema(),
+                application_id=self.application_id,
+                holder=f"a {self.holder}",
+                patience_s=_BUSY_S,
+            )
             unless_ready.pop_all()
         return db
 
@@ -107,15 +108,6 @@ class ChainedTable:
         """The number of the last row ever written: SQLite keeps it when the row itself is gone."""
         found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.name,)).fetchone()
         return int(found[0]) if found else 0
-
-    def _is_fresh(self, db: sqlite3.Connection, path: Path) -> bool:
-        """Whether the file holds nothing yet. Raises StoreError where it holds something else."""
-        # In this order: another process that makes the file at this moment sets both in one commit.
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        application = int(db.execute("PRAGMA application_id").fetchone()[0])
-        if application != self.application_id and (application or tables):
-            raise StoreError(f"{path}: is another program's database, not a {self.holder}")
-        return application != self.application_id
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from controllers.boundary import boundary
+from controllers.durable import sync_folder, write_file
 from controllers.release import ANYWHERE, Champion, Files, Here, ReleaseSource, loaded
-from controllers.release_files import parsed, read_files, read_plain, sync_folder, write_file, write_files
+from controllers.release_files import parsed, read_files, read_plain, write_files
 from signatures.errors import InfraError, ReleaseRefused, StoreError, UsageError
 
 CURRENT: Final = "current.json"

@@ -14,6 +14,7 @@ from typing import Final, Never
 
 from pydantic import JsonValue
 
+from controllers.durable import sync_folder, write_file
 from signatures.errors import ReleaseRefused, StoreError
 
 MANIFEST: Final = "manifest.json"
@@ -100,23 +101,6 @@ def write_files(folder: Path, files: Files) -> None:
             with suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
         raise StoreError(f"{folder}: the release cannot be written: {error}") from error
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write `data` and return when it is on disk. Raises OSError."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was made or renamed in a folder outlive a loss of power. Raises OSError."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def parsed(data: bytes | str, where: str) -> dict[str, JsonValue]:

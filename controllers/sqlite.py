@@ -1,13 +1,10 @@
-"""What every SQLite file of ours needs: transactions, write-ahead logging and one kind of error.
-
-Used by the corpus and by the verdict ledger, which share nothing else.
-"""
+"""What every SQLite file of ours needs: transactions, write-ahead logging, a kind of its own and one kind of error."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -69,3 +66,36 @@ def use_wal(db: sqlite3.Connection, path: Path, *, patience_s: float = BUSY_TIME
             time.sleep(0.005)
     if mode != "wal":
         raise StoreError(f"{path}: this file system does not allow a write-ahead log (journal mode {mode})")
+
+
+def prepare(
+    db: sqlite3.Connection,
+    path: Path,
+    schema: Iterable[str],
+    *,
+    application_id: int,
+    holder: str,
+    patience_s: float = BUSY_TIMEOUT_S,
+) -> None:
+    """Make an append-safe file of one kind ready: write-ahead log, each commit on disk when it returns, its tables.
+
+    `schema` is run where the file holds nothing yet, and sets `application_id`. Raises StoreError where the file is
+    another program's and not `holder`, sqlite3.Error.
+    """
+    _is_fresh(db, path, application_id=application_id, holder=holder)
+    use_wal(db, path, patience_s=patience_s)
+    db.execute("PRAGMA synchronous=FULL")
+    with transaction(db):
+        if _is_fresh(db, path, application_id=application_id, holder=holder):
+            for statement in schema:
+                db.execute(statement)
+
+
+def _is_fresh(db: sqlite3.Connection, path: Path, *, application_id: int, holder: str) -> bool:
+    """Whether the file holds nothing yet. Raises StoreError where it holds something else than `holder`."""
+    # In this order: another process that makes the file at this moment sets both in one commit.
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if application != application_id and (application or tables):
+        raise StoreError(f"{path}: is another program's database, not {holder}")
+    return bool(application != application_id)

@@ -16,6 +16,7 @@ from typing import IO, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from controllers.filelock import hold
 from controllers.jsonlog import JsonLog, read_jsonlog
 from controllers.redaction import redacted, redacted_checks, redacted_trace
 from experiments.search.confirmed import Confirmed
@@ -244,16 +245,11 @@ def being_written(run_folder: Path) -> bool:
 def _lock(path: Path) -> IO[bytes]:
     """The lock comes before `JsonLog` opens: opening drops a torn tail, which may be another's line in the making."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        return hold(path)
+    except BlockingIOError as error:
+        raise UsageError(f"{path.parent}: another process is writing this run") from error
     except OSError as error:
         raise StoreError(f"{path}: cannot open for appending: {error}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise UsageError(f"{path.parent}: another process is writing this run") from error
-    return file
 
 
 def _encodable(body: Body) -> Body:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import zstandard
 
+from controllers.durable import make_folder, sync_folder
 from signatures.digest import digest_bytes
 from signatures.errors import StoreError
 
@@ -105,21 +106,3 @@ class BlobFolder:
             temporary.replace(final)
         finally:
             temporary.unlink(missing_ok=True)  # gone already where the file took its place
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it so that a power cut does not take them back. Raises OSError."""
-    if path.is_dir():
-        return
-    make_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from controllers import RecordT
-from controllers.corpus.blobs import make_folder
+from controllers.durable import make_folder
 from controllers.sqlite import BUSY_TIMEOUT_S, store_errors, transaction, use_wal
 from signatures.errors import StoreError, UsageError
 from signatures.records import Attempt, Decision, Episode

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from controllers.corpus.blobs import make_folder, sync_folder
 from controllers.corpus.columns import KINDS, Kind, table_of, united
 from controllers.corpus.journal import SqliteCorpus
 from controllers.corpus.manifest import MANIFEST, SEGMENT_NAME, Manifest, Mark, Segment, read_manifest, remedy
 from controllers.corpus.schema import TABLES, AnyRecord
 from controllers.corpus.segment_file import DRAFT, read_segment, write_segment
+from controllers.durable import make_folder, sync_folder
 from controllers.jsonlog import JsonLog
 from controllers.sqlite import store_errors
 from signatures.errors import StoreError

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from controllers.corpus.blobs import sync_folder
 from controllers.corpus.columns import Kind
 from controllers.corpus.manifest import Segment, remedy
+from controllers.durable import sync_folder
 from controllers.sqlite import store_errors
 from signatures.errors import StoreError
 

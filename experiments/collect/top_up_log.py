@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, ValidationError
 
+from controllers.filelock import hold
 from controllers.jsonlog import JsonLog, read_jsonlog
 from optimizers.collect.collecting import Purchase
 from signatures.digest import canonical_json
@@ -36,17 +36,14 @@ class TopUpLog:
     def __init__(self, path: Path) -> None:
         """Open it. Raises UsageError where another process collects into the corpus, StoreError."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = path.open("ab")
+            self._lock = hold(path)
+        except BlockingIOError as error:
+            raise UsageError(f"{path}: another process is collecting into this corpus") from error
         except OSError as error:
             raise StoreError(f"{path}: cannot open for appending: {error}") from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.pending = _pending(path)
             self._log = JsonLog(path)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise UsageError(f"{path}: another process is collecting into this corpus") from error
         except StoreError:
             self._lock.close()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from controllers import Corpus
 from controllers.history import Seen
@@ -18,13 +18,6 @@ from signatures.records import Amounts, Attempt, Episode, Objective
 
 GIVEN: Final = frozenset(("attempts", "depth", "progress", "stalled", "best_passed"))
 """Features that one fresh attempt fixes, or that say what another says."""
-
-
-class Fresh(NamedTuple):
-    """The first attempt of an episode, where nobody had a hand in it."""
-
-    episode: Episode
-    attempt: Attempt
 
 
 async def episodes_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from controllers.filelock import hold
 from experiments.harvest.findings import Finding
 from experiments.harvest.tasks import FILE as TASKS
 from experiments.harvest.tasks import read_tasks
@@ -113,15 +113,12 @@ def write_harvest(root: Path, harvest: Harvest, *, tasks: str, report: str) -> P
 def alone(root: Path, benchmark: str) -> Iterator[None]:
     """Hold the harvest of the benchmark. Raises UsageError where another process does, or the root is not there."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = (root / f".{benchmark}-harvest.lock").open("ab")
+        lock = hold(root / f".{benchmark}-harvest.lock")
+    except BlockingIOError as error:
+        raise UsageError(f"{root}: another harvest of {benchmark} is under way") from error
     except OSError as error:
         raise UsageError(f"{root}: nothing can be written there: {error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{root}: another harvest of {benchmark} is under way") from error
+    with lock:
         yield
 
 

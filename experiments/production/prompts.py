@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
-from controllers.sqlite import BUSY_TIMEOUT_S, store_errors, transaction, use_wal
+from controllers.sqlite import BUSY_TIMEOUT_S, prepare, store_errors, transaction
 from signatures.digest import digest_of
 from signatures.errors import StoreError, UsageError
 from signatures.records import Task
@@ -58,7 +58,7 @@ class Prompts:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             unless_ready.callback(self._db.close)
-            self._prepare()
+            prepare(self._db, path, _SCHEMA, application_id=APPLICATION_ID, holder="a file of prompts")
             unless_ready.pop_all()
 
     def remember(self, *tasks: Task) -> None:
@@ -91,24 +91,6 @@ class Prompts:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def _prepare(self) -> None:
-        self._require_ours()
-        use_wal(self._db, self.path)
-        self._db.execute("PRAGMA synchronous=FULL")
-        with transaction(self._db):
-            if not self._require_ours():
-                for statement in _SCHEMA:
-                    self._db.execute(statement)
-
-    def _require_ours(self) -> bool:
-        """Whether the tables are there. Raises StoreError where the file is another program's."""
-        # In this order: another process that makes the file at this moment sets both in one commit.
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION_ID and (application or tables):
-            raise StoreError(f"{self.path}: is another program's database, not a file of prompts")
-        return bool(application == APPLICATION_ID)
 
     def _insert(self, task: Task) -> None:
         row = (task.digest, task.benchmark, task.prompt.encode("utf-8", "surrogatepass"))

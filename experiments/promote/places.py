@@ -6,7 +6,6 @@ release: a canary that is tried again later compares with them, not with what th
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from controllers.filelock import hold
 from experiments.config import dump, merge
 from experiments.promote.config import PromoteConfig
 from experiments.whole_file import read_whole, write_whole
@@ -83,15 +83,12 @@ def locked(root: Path, name: str) -> Iterator[None]:
     """Nobody else with this run root promotes or rolls back meanwhile. Raises UsageError where somebody does."""
     path = root / f"promotions-{name}.lock"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        lock = hold(path)
+    except BlockingIOError as error:
+        raise UsageError(f"{path}: another promotion or rollback of {name} goes on; wait for it to end") from error
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{path}: another promotion or rollback of {name} goes on; wait for it to end") from error
+    with lock:
         yield
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from controllers.spec import EpisodeSpec
-from controllers.sqlite import BUSY_TIMEOUT_S, store_errors, transaction, use_wal
+from controllers.sqlite import BUSY_TIMEOUT_S, prepare, store_errors
 from experiments.serve.batches import Batches, Value
-from signatures.errors import StoreError
 
 APPLICATION_ID: Final = 0x54494C53
 """Marks the file as ours (`TILS`)."""
@@ -55,7 +54,7 @@ class OpenEpisodes:
             path.parent.mkdir(parents=True, exist_ok=True)
             writer = self._connected()
             unless_ready.callback(writer.close)
-            _prepare(writer, path)
+            prepare(writer, path, _SCHEMA, application_id=APPLICATION_ID, holder="one of served episodes")
             self._reader = self._connected()
             unless_ready.pop_all()
         self._writer = writer
@@ -128,23 +127,3 @@ class OpenEpisodes:
     def _read(self, sql: str, *values: Value) -> list[tuple[str, str, str, float, float | None]]:
         with store_errors(self.path, "read"):
             return self._reader.execute(sql, values).fetchall()
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    _require_ours(db, path)
-    use_wal(db, path)
-    db.execute("PRAGMA synchronous=FULL")
-    with transaction(db):
-        if not _require_ours(db, path):
-            for statement in _SCHEMA:
-                db.execute(statement)
-
-
-def _require_ours(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether the tables are there. Raises StoreError where the file is another program's."""
-    # In this order: another process that makes the file at this moment sets both in one commit.
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION_ID and (application or tables):
-        raise StoreError(f"{path}: is another program's database, not one of served episodes")
-    return bool(application == APPLICATION_ID)

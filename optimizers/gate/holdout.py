@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import BinaryIO, Final, Self
 
 from pydantic import Field, model_validator
 
+from controllers.filelock import hold
 from optimizers.gate.holdout_ledger import Completed, Entry, EntryTable, Head, Opened, Registered
 from optimizers.intervals import TaskValues
 from signatures.digest import digest_of
@@ -248,14 +248,10 @@ class HoldoutLedger:
         return heads[-1]
 
     def _hold(self, slice: Slice, id: str) -> BinaryIO:
-        """A lock that the system takes back from a process that dies."""
-        lock = self._lock_path(id).open("ab")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return hold(self._lock_path(id))
         except BlockingIOError as error:
-            lock.close()
             raise HoldoutSpent(f"slice {slice.name} is being read by another process at this moment") from error
-        return lock
 
     def _lock_path(self, id: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{id}.lock")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.corpus.blobs import Blob, BlobFolder, Packer, checked, make_folder
+from controllers.corpus.blobs import Blob, BlobFolder, Packer, checked
 from signatures.errors import StoreError
 
 LARGE = Blob.of(bytes(range(256)) * 1000)
@@ -67,9 +67,3 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="name too long"):
         folder.write([too_long])
     assert list(folder.path.iterdir()) == []
-
-
-def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b" / "c")
-    make_folder(tmp_path / "a" / "b" / "c")
-    assert (tmp_path / "a" / "b" / "c").is_dir()
