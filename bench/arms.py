@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from experiments.cli import exits, new_app
 from experiments.config import merge
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 
 app = new_app()
 
 
-async def measure(config: GepaConfig, split: Literal["search", "dev"], tasks: int, folder: Path) -> dict[str, Any]:
+async def measure(config: SearchConfig, split: Literal["search", "dev"], tasks: int, folder: Path) -> dict[str, Any]:
     """Play every arm on the first `tasks` tasks of the split, in an empty corpus."""
     from experiments.search.report import compare, row_of, table_of
     from experiments.search.stages import arms_of, evaluator_of, score_arm
@@ -68,7 +68,7 @@ def arms(
 ) -> None:
     """Play the control arms and compare them."""
     with exits(), tempfile.TemporaryDirectory() as folder:
-        config = merge(GepaConfig, None, [*(overrides or []), f"root={folder}"])
+        config = merge(SearchConfig, None, [*(overrides or []), f"root={folder}"])
         chosen: Literal["search", "dev"] = "dev" if split == "dev" else "search"
         print(json.dumps(asyncio.run(measure(config, chosen, tasks, Path(folder)))))
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from experiments.cli import exits, new_app
 from experiments.config import merge
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 
 if TYPE_CHECKING:
     from optimizers.intervals import Interval
@@ -107,7 +107,7 @@ def _same(one: Estimate | Refusal, other: Estimate | Refusal) -> bool:
     return type(one) is type(other) and one.support == other.support
 
 
-async def measure(config: GepaConfig, folder: Path, seeds: int, console: Console) -> list[Pair]:
+async def measure(config: SearchConfig, folder: Path, seeds: int, console: Console) -> list[Pair]:
     """Record, value offline, then attempt live."""
     from controllers.program import controller_of
     from experiments.search.narrator import interval_of
@@ -215,7 +215,7 @@ def check(
             f"val={tasks - tasks // 4}",
             f"recorded_val={tasks - tasks // 4}",
         ]
-        config = merge(GepaConfig, None, [*sizes, *(overrides or []), f"root={folder}"])
+        config = merge(SearchConfig, None, [*sizes, *(overrides or []), f"root={folder}"])
         console = Console(width=160)
         pairs = asyncio.run(measure(config, Path(folder), seeds, console))
         objective = next(iter(pairs[0].live))

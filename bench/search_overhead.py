@@ -1,349 +1,35 @@
-"""Milliseconds of one GEPA iteration that are not worker time: gepa's engine, reflection, proposer, evaluator, stores.
+"""What one search iteration costs that is no worker's time: live by part, and CPU at many tasks and candidates.
 
-    python bench/search_overhead.py [ITERATIONS] [VAL] [TRAIN]
+    python bench/search_overhead.py [ITERATIONS] [VAL] [TRAIN] [TASKS] [CANDIDATES]
 
-searches for ITERATIONS (40) with a worker, checkers and judge that cost nothing, on VAL (60) and TRAIN (12) tasks, a
-minibatch of 6, episodes of at most 3 attempts, real stores in a temporary folder: 32 episodes at once, as commands do,
-and one after another, where the parts add up. In the same run `gepa.optimize` searches with its default adapter and
-an instant function for a model, on the same sizes. Prints a table and, as its last line, the same as JSON.
+Live: searches for ITERATIONS (40) with a worker, checkers and judge that cost nothing, on VAL (60) and TRAIN (12)
+tasks, a minibatch of 6, episodes of at most 3 attempts, real stores in a temporary folder: 32 episodes at once, as
+commands do, and one after another, where the parts add up. In the same run `gepa.optimize` searches with its default
+adapter and an instant function for a model, on the same sizes.
+
+Inner loop: CPU (`time.process_time`) of an iteration while the pool grows to CANDIDATES (100), each of them evaluated
+whole on TASKS (10,000) val tasks: `gepa.optimize` with an instant adapter, `pareto_search` with instant evaluations,
+and the same with the evaluator, its records and the search journal on disk. Prints tables and, as its last line, JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from controllers.baselines import seed_candidate
-from controllers.budget import Budget
-from controllers.corpus import SqliteCorpus
-from controllers.executor import AsyncExecutor
-from controllers.observe import NoObserver
-from controllers.steers import steer_table
-from judges.ledger import VerdictLedger
-from judges.records import Judgement
-from optimizers.archive import Archive
-from optimizers.collect.collecting import CollectPlan, collect
-from optimizers.evaluator import Evaluator
-from optimizers.gepa_adapter import Adapter
-from optimizers.journal import Journal, Proposal, Proposed
-from optimizers.proposers.mined import MinedProposer
-from optimizers.records import TaskScore
-from optimizers.reflection import Reflection
-from optimizers.replay.tree import Tree, TreeReplay
-from optimizers.replaying import Replaying
-from optimizers.search import Found, SearchPlan, gepa_search
-from optimizers.setup import Grant, Setup
-from optimizers.space import Space, random_edit, space_of
-from signatures.digest import seed_of
-from signatures.records import (
-    Amounts,
-    AttemptContext,
-    AttemptResult,
-    Candidate,
-    CheckerResult,
-    Cost,
-    Directive,
-    Objective,
-    PolicyName,
-    Task,
-    TraceEvent,
-    WorkerFingerprint,
-)
-
-DIRECTIVES = (Directive(action="look", text="Look first."), Directive(action="wait", text="Wait."))
-STEERS = ("none", "look", "wait")
-ACTIONS: Mapping[PolicyName, tuple[str, ...]] = {
-    "stop": ("continue", "done"),
-    "topology": ("refine_last", "fanout_1"),
-    "steer": STEERS,
-}
-OBJECTIVES = (
-    Objective(name="correct", unit="share", worst=0.0, best=1.0, over="judge"),
-    Objective(name="fast", unit="turns", worst=12.0, best=0.0, over="episode"),
-)
-MINIBATCH = 6
-
-
-class Clock:
-    """Seconds and calls by name."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-        self.calls: Counter[str] = Counter()
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - start
-            self.calls[name] += 1
-
-
-class Free:
-    """A worker, a checker and a judge in one, of a world of one number that refinements raise."""
-
-    fingerprint = WorkerFingerprint(name="free")
-    revision, deterministic = "free 1", True
-    events = tuple(TraceEvent(turn=n, kind="tool", name="step", text="done") for n in range(3))
-
-    def __init__(self, objective: str = "correct") -> None:
-        self.objective = objective
-
-    async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
-        likely = {"look": 0.6, "wait": 0.1}.get(context.steer.action, 0.3)
-        value = float(start or 0.0) + 0.25 * (random.Random(context.seed).random() < likely)
-        state = str(min(1.0, value))
-        return AttemptResult(output=state, state=state, trace=self.events, cost=Cost(turns=3))
-
-    async def check(self, task: Task, result: AttemptResult) -> CheckerResult:
-        value = float(result.output) if self.objective == "correct" else 3.0
-        return CheckerResult(objective=self.objective, value=value, unit="x", passed=value == 1.0)
-
-    async def judge(self, task: Task, output: str) -> Judgement:
-        return Judgement(score=float(output))
-
-
-class TimedCorpus:
-    """The corpus on disk, on the clock."""
-
-    def __init__(self, inner: SqliteCorpus, clock: Clock) -> None:
-        self._inner = inner
-        self._clock = clock
-
-    async def append(self, *records: Any, blobs: Iterable[bytes] = ()) -> None:
-        with self._clock("corpus"):
-            await self._inner.append(*records, blobs=blobs)
-
-    async def get(self, kind: Any, id: str) -> Any:
-        with self._clock("corpus"):
-            return await self._inner.get(kind, id)
-
-    async def scan(self, kind: Any, where: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
-        with self._clock("corpus"):
-            found = [record async for record in self._inner.scan(kind, where)]
-        for record in found:
-            yield record
-
-    async def blob(self, digest: str) -> bytes:
-        with self._clock("corpus"):
-            return await self._inner.blob(digest)
-
-
-class TimedLedger(VerdictLedger):
-    """The ledger on the clock."""
-
-    clock: Clock
-
-    async def append(self, *verdicts: Any) -> None:
-        with self.clock("ledger"):
-            await super().append(*verdicts)
-
-    async def held(self, id: str) -> Any:
-        with self.clock("ledger"):
-            return await super().held(id)
-
-
-class TimedJournal(Journal):
-    """The journal on the clock."""
-
-    clock: Clock
-
-    def write_scores(self, scored: Mapping[str, TaskScore]) -> None:
-        with self.clock("journal"):
-            super().write_scores(scored)
-
-    def write_proposal(self, key: str, proposal: Proposed) -> None:
-        with self.clock("journal"):
-            super().write_proposal(key, proposal)
-
-
-class Always:
-    """The mined proposal, and where it has none a random edit, so that every iteration has a child."""
-
-    name = "always"
-
-    def __init__(self, space: Space, clock: Clock) -> None:
-        self._space = space
-        self._clock = clock
-
-    async def propose(
-        self, candidate: Candidate, component: PolicyName, records: Sequence[Reflection], *, seed: int
-    ) -> tuple[Proposal | None, Cost]:
-        with self._clock("proposer"):
-            mined, cost = await MinedProposer(self._space).propose(candidate, component, records, seed=seed)
-            if mined is not None:
-                return mined, cost
-            here = Space(self._space.thresholds, {component: self._space.actions[component]})
-            rng = random.Random(seed_of("bench", seed))
-            child = candidate
-            while child == candidate:
-                child = random_edit(child, here, rng)
-            return Proposal(text=child.components[component], evidence="", proposer=self.name), cost
-
-
-def timed_adapter(clock: Clock) -> type[Adapter]:
-    """Our adapter with a clock around what gepa calls."""
-
-    class Timed(Adapter):
-        def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-            with clock("evaluate"):
-                return super().evaluate(*args, **kwargs)
-
-        def make_reflective_dataset(self, *args: Any, **kwargs: Any) -> Any:
-            with clock("reflect"):
-                return super().make_reflective_dataset(*args, **kwargs)
-
-        def propose_new_texts(self, *args: Any, **kwargs: Any) -> Any:
-            with clock("propose"):
-                return super().propose_new_texts(*args, **kwargs)
-
-        def should_accept(self, *args: Any, **kwargs: Any) -> bool:
-            with clock("accept"):
-                return super().should_accept(*args, **kwargs)
-
-    return Timed
-
-
-class Counting:
-    """A listener that counts; the clock starts when the seed is done."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.decisions: Counter[str] = Counter()
-        self.started = 0.0
-
-    def found(self, found: Found) -> None:
-        self.decisions[found.decision] += 1
-
-    def generation(self, number: int, archive: Archive) -> None:
-        if number == 0:
-            self._clock.seconds.clear()
-            self._clock.calls.clear()
-            self.started = time.perf_counter()
-
-
-async def ours(folder: Path, iterations: int, val: int, train: int, *, at_once: int) -> dict[str, float]:
-    """Milliseconds per iteration of our search, by part; the parts add up where episodes come one after another."""
-    clock = Clock()
-    tasks = [Task(digest=f"t{n}", benchmark="free", prompt=f"task {n}") for n in range(val + train)]
-    with (
-        closing(SqliteCorpus(folder / "corpus.db")) as corpus,
-        TimedLedger(folder / "verdicts.db") as ledger,
-        closing(TimedJournal(folder / "journal.jsonl")) as journal,
-    ):
-        ledger.clock = journal.clock = clock
-        setup = Setup(
-            worker=Free(),
-            checkers=[Free(o.name) for o in OBJECTIVES],
-            judge=Free(),
-            objectives=OBJECTIVES,
-            steers=steer_table(DIRECTIVES, NoObserver()),
-            observer=NoObserver(),
-            corpus=TimedCorpus(corpus, clock),
-            grant=Grant(3, 3, STEERS),
-            revision="bench",
-            executor=AsyncExecutor(at_once),
-        )
-        replay = await trees(setup, tasks[:train])
-        space = space_of([m for digest in replay.trees for m in replay.moves(digest)], ACTIONS)
-        evaluator = Evaluator(
-            setup,
-            ledger,
-            journal.part("bench"),
-            split="search",
-            budget=Budget(Amounts()),
-            replay=Replaying(replay, answers=False),
-        )
-        plan = SearchPlan(seed_candidate(), tasks[:train], tasks[train:], 0, iterations, 1, MINIBATCH)
-        listener = Counting(clock)
-        gepa_search.Adapter = timed_adapter(clock)  # type: ignore[misc]  # the seam that only a timing needs
-        await gepa_search.GepaSearch().search(plan, evaluator, Always(space, clock), listener)
-        total = time.perf_counter() - listener.started
-    return parts_of(clock, total, iterations) | {"accepted": float(listener.decisions["accepted"])}
-
-
-def parts_of(clock: Clock, total: float, iterations: int) -> dict[str, float]:
-    """Parts that add up to the total, in milliseconds per iteration."""
-    spent = clock.seconds
-    adapter = spent["evaluate"] + spent["reflect"] + spent["propose"] + spent["accept"]
-    stores = spent["corpus"] + spent["ledger"] + spent["journal"]
-    parts = {
-        "gepa's engine": total - adapter,
-        "reflective records": spent["reflect"],
-        "mined proposer": spent["proposer"],
-        "corpus": spent["corpus"],
-        "ledger": spent["ledger"],
-        "journal": spent["journal"],
-        "episodes and evaluator": adapter - spent["reflect"] - spent["proposer"] - stores,
-        "total": total,
-    }
-    return {name: 1000 * seconds / iterations for name, seconds in parts.items()}
-
-
-async def trees(setup: Setup, tasks: Sequence[Task]) -> TreeReplay:
-    """What the proposer reads: two roots per task and each action once."""
-    found: dict[str, Tree] = {}
-    plan = CollectPlan(roots=2, depth=2, actions=STEERS)
-    for task in tasks:
-        spec = setup.spec(task, seed_candidate(), condition="collect", split="search", seed=1)
-        _, history, outputs = await collect(spec, setup.parts(seed_candidate()), plan)
-        found[task.digest] = Tree(history, {id: float(output) for id, output in outputs.items()})
-    return TreeReplay(found, setup.observer, OBJECTIVES, setup.grant)
-
-
-def theirs(iterations: int, val: int, train: int) -> dict[str, float]:
-    """Milliseconds per iteration of gepa with its default adapter; its model and its reflection are instant."""
-    import gepa
-    from gepa.adapters.default_adapter.default_adapter import DefaultAdapter, EvaluationResult
-
-    rng = random.Random(0)
-    marks: list[float] = []
-
-    class Stop:
-        def __call__(self, state: Any) -> bool:
-            marks.append(time.perf_counter())
-            return len(marks) > iterations
-
-    def items(part: str, count: int) -> list[Any]:
-        return [{"input": f"{part} {n}", "additional_context": {}, "answer": ""} for n in range(count)]
-
-    adapter = DefaultAdapter(
-        lambda messages: "", lambda data, response: EvaluationResult(rng.choice((0.0, 0.5, 1.0)), "")
-    )
-    result = gepa.optimize(
-        seed_candidate={"instructions": "start"},
-        trainset=items("train", train),
-        valset=items("val", val),
-        adapter=adapter,
-        reflection_lm=lambda prompt: f"```\ntext {rng.random()}\n```",
-        skip_perfect_score=False,
-        reflection_minibatch_size=MINIBATCH,
-        stop_callbacks=Stop(),
-        logger=gepa_search.Silent(),
-        track_best_outputs=False,
-        seed=0,
-    )
-    total = 1000 * (marks[-1] - marks[0]) / iterations
-    return {"total": total, "accepted": float(len(result.candidates) - 1)}
+from overhead.inner import Row, gepa_rows, our_rows
+from overhead.live import ours, theirs
 
 
 def main() -> None:
     """Measure and print."""
-    given = [int(text) for text in sys.argv[1:4]]
-    iterations, val, train = (*given, *(40, 60, 12)[len(given) :])
+    given = [int(text) for text in sys.argv[1:6]]
+    iterations, val, train, tasks, candidates = (*given, *(40, 60, 12, 10_000, 100)[len(given) :])
     totals: dict[str, float] = {}
     for at_once in (32, 1):
         with tempfile.TemporaryDirectory() as folder:
@@ -360,7 +46,29 @@ def main() -> None:
     rows = {name: round(value, 3) for name, value in mine.items()}
     sizes = {"iterations": iterations, "val": val, "train": train}
     line = {"bench": "search_overhead", **sizes, "ms": rows, "total_ms": totals}
-    print(json.dumps({**line, "gepa_default_ms": round(reference["total"], 3)}))
+    inner = inner_loops(tasks, candidates)
+    print(json.dumps({**line, "gepa_default_ms": round(reference["total"], 3), "inner": inner}))
+
+
+def inner_loops(tasks: int, candidates: int) -> dict[str, object]:
+    """Measure the three loops, print their table, and return its rows."""
+    found: dict[str, list[Row]] = {"gepa.optimize, instant adapter": gepa_rows(tasks, candidates)}
+    found["pareto_search, instant evaluations"] = our_rows(tasks, candidates)
+    with tempfile.TemporaryDirectory() as folder:
+        found["pareto_search, evaluator and journal"] = our_rows(tasks, candidates, Path(folder))
+    print(f"\n{'CPU of one iteration':<40}{'mean ms':>9}{'median':>9}{'last 10':>9}{'of gepa':>9}   ({tasks} tasks)")
+    whole: dict[str, object] = {"tasks": tasks, "candidates": candidates}
+    reference = mean(found["gepa.optimize, instant adapter"])
+    for name, rows in found.items():
+        last, middle, all_of = mean(rows[-10:]), sorted(row.ms for row in rows)[len(rows) // 2], mean(rows)
+        print(f"{name:<40}{all_of:>9.1f}{middle:>9.1f}{last:>9.1f}{all_of / reference:>9.2f}   (pool {rows[-1].pool})")
+        whole[name] = {"mean_ms": round(all_of, 2), "median_ms": round(middle, 2), "last_10_ms": round(last, 2)}
+    return whole
+
+
+def mean(rows: list[Row]) -> float:
+    """Mean milliseconds."""
+    return sum(row.ms for row in rows) / len(rows)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from controllers.arms import draw
+from controllers.arms import distribution, draw
 from controllers.history import Seen
 from controllers.moves import STOP, legal_topology, move_of
 from controllers.observe import observe
-from controllers.policies import View
+from controllers.policies import View, Weights
 from controllers.progress import Progress
 from controllers.retry import with_retries
 from controllers.spec import Parts
@@ -62,7 +62,7 @@ async def _turn(progress: Progress, parts: Parts, legal: tuple[str, ...], made: 
     async def drawn(policy: PolicyName, actions: tuple[str, ...]) -> str:
         if len(actions) == 1:
             return actions[0]
-        view = View(spec.task, features, actions, tuple(history))
+        view = View(spec.task, features, actions, tuple(history), progress.around(parts.observer))
         decision = await _draw(policy, view, progress, parts)
         progress.budget.charge(decision.cost)
         made.append(decision)
@@ -70,6 +70,11 @@ async def _turn(progress: Progress, parts: Parts, legal: tuple[str, ...], made: 
 
     if history and await drawn("stop", STOP) == "done":
         return Turn(tuple(made))
+    if not history and parts.controller.begins_with_stop:
+        view = View(spec.task, features, STOP, (), progress.around(parts.observer))
+        if (never := await _never_begun(view, progress, parts)) is not None:
+            progress.budget.charge(never.cost)
+            return Turn((never,))
     move = move_of(await drawn("topology", legal), history)
     if move.kind == "fanout":
         return Turn(tuple(made), move.parents)
@@ -78,22 +83,55 @@ async def _turn(progress: Progress, parts: Parts, legal: tuple[str, ...], made: 
     return Turn(tuple(made), move.parents, steer, cost)
 
 
+async def _never_begun(view: View, progress: Progress, parts: Parts) -> Decision | None:
+    """The decision to attempt nothing at all, if that is what the stop policy says; None: the episode begins.
+
+    To begin is no decision and is not recorded, nor is the opposite explored: it would be an episode thrown away.
+    """
+    if progress.recorded_attempts:
+        return None
+    recorded = progress.recorded_decisions.get(_id_of(progress, 0, "stop"))
+    if recorded is not None or progress.recorded_decisions:
+        return recorded
+    stop = parts.controller.policies["stop"]
+    answer = await _asked(lambda: stop.decide(view), "policy stop", progress, parts)
+    if distribution(answer.weights, view.legal)["done"] < 1:
+        progress.budget.charge(answer.cost)
+        return None
+    said = _Said("stop", progress.next_step(), answer._replace(answered_by=answer.answered_by or stop))
+    return _decision(said, view, progress, floor=0.0)
+
+
+class _Said(NamedTuple):
+    """What a policy said at a step; `answer.answered_by` is the policy itself where no other stood in for it."""
+
+    policy: PolicyName
+    step: int
+    answer: Weights
+
+
 async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts) -> Decision:
     step = progress.next_step()
-    id = digest_of("decision", progress.episode_id, step, policy)
-    recorded = progress.recorded_decisions.get(id)
+    recorded = progress.recorded_decisions.get(_id_of(progress, step, policy))
     if recorded is not None:
         return recorded
     chosen = parts.controller.policies[policy]
     answer = await _asked(lambda: chosen.decide(view), f"policy {policy}", progress, parts)
-    made_by = answer.answered_by or chosen
-    seed = seed_of("draw", progress.episode_id, step)
-    result = draw(answer.weights, view.legal, seed=seed, floor=progress.spec.floor)
+    said = _Said(policy, step, answer._replace(answered_by=answer.answered_by or chosen))
+    return _decision(said, view, progress, floor=progress.spec.floor)
+
+
+def _decision(said: _Said, view: View, progress: Progress, *, floor: float) -> Decision:
+    """The draw, as a record."""
+    made_by = said.answer.answered_by
+    assert made_by is not None
+    seed = seed_of("draw", progress.episode_id, said.step)
+    result = draw(said.answer.weights, view.legal, seed=seed, floor=floor)
     return Decision(
-        id=id,
+        id=_id_of(progress, said.step, said.policy),
         episode_id=progress.episode_id,
-        step=step,
-        policy=policy,
+        step=said.step,
+        policy=said.policy,
         features=dict(view.features),
         legal=view.legal,
         probabilities=result.probabilities,
@@ -102,9 +140,13 @@ async def _draw(policy: PolicyName, view: View, progress: Progress, parts: Parts
         draw_seed=seed,
         tier=made_by.tier,
         policy_digest=_digest(made_by.text),
-        shown=answer.shown,
-        cost=answer.cost,
+        shown=said.answer.shown,
+        cost=said.answer.cost,
     )
+
+
+def _id_of(progress: Progress, step: int, policy: PolicyName) -> str:
+    return digest_of("decision", progress.episode_id, step, policy)
 
 
 @lru_cache(maxsize=64)

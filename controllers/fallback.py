@@ -1,4 +1,4 @@
-"""A policy that asks a model, and the rule that decides where the model is down."""
+"""A policy that asks a model or runs a program, and the rule that decides where that fails."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ class FallbackPolicy:
                     await asyncio.sleep(error.retry_after_s or 0.0)
                 return await self.policy.decide(view)
         except (ProviderError, UsageError, TimeoutError):
-            # A key that was withdrawn is a UsageError: the model is as unreachable as one that is down.
+            # A key that was withdrawn is a UsageError: the model is as unreachable as one that is down. So is a
+            # program's own fault.
             return None
 
     async def _instead(self, view: View, wasted: Cost) -> Weights:
@@ -110,7 +111,7 @@ class FallbackPolicy:
 
 
 def guarded(controller: Controller, release: Release, patience: Patience = PATIENT) -> Controller:
-    """The controller with the release's registered fallback behind each policy that asks a model.
+    """The controller with the release's registered fallback behind each policy that may fail.
 
     Raises UsageError for a fallback that is no rule.
     """
@@ -120,6 +121,14 @@ def guarded(controller: Controller, release: Release, patience: Patience = PATIE
     policies = {}
     for name, policy in controller.policies.items():
         text = release.fallback.get(name)
-        behind = None if text is None or policy.tier == "rule" else RulePolicy(parse_rules(text))
+        behind = RulePolicy(parse_rules(text)) if text is not None and may_fail(policy) else None
         policies[name] = policy if behind is None else FallbackPolicy(policy, behind, patience)
-    return Controller(stop=policies["stop"], topology=policies["topology"], steer=policies["steer"])
+    stop, topology, steer = policies["stop"], policies["topology"], policies["steer"]
+    return Controller(stop=stop, topology=topology, steer=steer, program=controller.program)
+
+
+def may_fail(policy: Policy) -> bool:
+    """Whether a policy needs a rule behind it: one that asks a model, or a program's."""
+    from controllers.programs.policy import ProgramPolicy
+
+    return policy.tier != "rule" or isinstance(policy, ProgramPolicy)

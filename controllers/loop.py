@@ -18,15 +18,29 @@ async def run_episode(spec: EpisodeSpec, parts: Parts) -> Rollout:
     Durable at every step: a killed episode goes on where the corpus ends. Raises Outage, StoreError and
     UsageError; a failed attempt or decision ends the episode as censored instead.
     """
-    progress = await Progress.open(spec, parts)
+    return await play(await Progress.open(spec, parts), parts)
+
+
+async def play(progress: Progress, parts: Parts) -> Rollout:
+    """`run_episode` on progress that is open: where it raises, that says what was spent. Also raises LimitReached."""
     while (turn := await decide(progress, parts)).parents:
         first = len(progress.history)
+        await _admitted(progress, parts, range(first, first + len(turn.parents)))
         launches = [
             attempt(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.steer_cost)
             for offset, parent in enumerate(turn.parents)
         ]
         await record(progress, parts, turn, await together(launches))
+        if parts.admission is not None:
+            parts.admission.landed(progress.budget.spent)
     return await finish(progress, parts, turn)
+
+
+async def _admitted(progress: Progress, parts: Parts, positions: range) -> None:
+    """Ask for the attempts at these positions that are not recorded. Raises LimitReached."""
+    if parts.admission is not None:
+        fresh = sum(progress.recorded_attempt(position) is None for position in positions)
+        await parts.admission.admit(fresh, progress.budget.spent)
 
 
 async def finish(progress: Progress, parts: Parts, turn: Turn) -> Rollout:

@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Final, Self
 
+from controllers.around import EpisodeAround
 from controllers.budget import Budget
 from controllers.history import Seen
+from controllers.observe import Observer
 from controllers.spec import EpisodeSpec, Parts, episode_id
 from signatures.records import Attempt, Decision, Episode, Failure
 
@@ -32,6 +34,7 @@ class Progress:
         self.recorded_attempts: dict[str, Attempt] = {}
         self.recorded_failure: Failure | None = None
         self._step = 0
+        self._around: EpisodeAround | None = None
 
     @classmethod
     async def open(cls, spec: EpisodeSpec, parts: Parts, *, decided: bool = False) -> Self:
@@ -42,10 +45,10 @@ class Progress:
         progress = cls(spec, episode_id(spec, parts))
         where, mark = {"episode_id": progress.episode_id}, await parts.corpus.high_water()
         progress.recorded_attempts = {a.id: a async for a in parts.corpus.scan(Attempt, where, until=mark)}
-        if decided or progress.recorded_attempts:
+        ended = await parts.corpus.get(Episode, progress.episode_id)
+        if decided or progress.recorded_attempts or ended is not None:
             found = parts.corpus.scan(Decision, where, until=mark)
             progress.recorded_decisions = {decision.id: decision async for decision in found}
-        ended = await parts.corpus.get(Episode, progress.episode_id)
         progress.recorded_failure = None if ended is None else ended.failure
         return progress
 
@@ -53,6 +56,18 @@ class Progress:
         """The number of the next decision."""
         self._step += 1
         return self._step - 1
+
+    def around(self, observer: Observer) -> EpisodeAround:
+        """The episode as a program may look back at it: one object, since programs remember by it."""
+        if self._around is None:
+            spec = self.spec
+            self._around = EpisodeAround(
+                granted=spec.granted,
+                turns_per_attempt=spec.turns_per_attempt,
+                steers=spec.steer_legal,
+                observer=observer,
+            )
+        return self._around
 
     def recorded_attempt(self, index: int) -> Attempt | None:
         """The attempt that an interrupted run had recorded at this position."""

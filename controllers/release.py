@@ -150,7 +150,7 @@ def loaded(files: Files, here: Here = ANYWHERE, *, token: str = "", where: str =
     controller = _controller(files[STATE], here, where)
     _require(where, "candidate", release.candidate, controller.digest)
     _require(where, "fingerprints.models", models_of(controller), release.fingerprints.models)
-    _require_fallback(where, release)
+    _require_fallback(where, release, controller)
     return Champion(release, controller, report, token, here.patience)
 
 
@@ -282,9 +282,13 @@ def _require_exploration(where: str, release: Release) -> None:
         raise ReleaseRefused(f"{where}: exploration: {release.exploration:g} each cannot hold for {most} actions")
 
 
-def _require_fallback(where: str, release: Release) -> None:
+def _require_fallback(where: str, release: Release, controller: Controller) -> None:
+    """Each fallback is a list of rules, and a program has one behind each of its decisions."""
     from controllers.policies.rule import parse_rules
 
+    for name in controller.policies if controller.program is not None else ():
+        if name not in release.fallback:
+            raise ReleaseRefused(f"{where}: fallback.{name}: is missing; rules stand behind a strategy program")
     for name, text in release.fallback.items():
         parsed(text, f"{where}: fallback.{name}")
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from controllers import Checker, Corpus, Worker
+from controllers.admission import Admission
 from controllers.history import Seen
 from controllers.observe import Observer
 from controllers.retry import Breaker, RetryPolicy
@@ -50,6 +51,8 @@ class Parts:
     corpus: Corpus
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: Breaker = field(default_factory=Breaker)
+    admission: Admission | None = None
+    "asked before each round; None: nothing but the episode's own budget limits it"
 
 
 class Rollout(NamedTuple):

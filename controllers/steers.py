@@ -10,7 +10,7 @@ from controllers.history import Seen
 from controllers.lm import answered
 from controllers.observe import Observer
 from controllers.prompts import render
-from signatures.records import Cost, Directive, Steer, Task
+from signatures.records import Cost, Directive, Steer, SteerKind, Task
 
 if TYPE_CHECKING:
     import dspy
@@ -41,7 +41,7 @@ class FixedSteer:
     async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
         """The directive after these attempts."""
         text = self.observer.directive_text(self.directive.action, history)
-        return Steer(kind="fixed", action=self.directive.action, text=text), Cost()
+        return given(self.directive, "fixed", self.directive.action, text), Cost()
 
 
 class RuleSteer:
@@ -55,7 +55,7 @@ class RuleSteer:
         """The chosen directive; its action is `rule`, since the choice is part of what was done."""
         untried = self.observer.untried(history)
         chosen = next((d for d in self.directives if untried.get(d.action)), self.directives[-1])
-        return Steer(kind="rule", action="rule", text=self.observer.directive_text(chosen.action, history)), Cost()
+        return given(chosen, "rule", "rule", self.observer.directive_text(chosen.action, history)), Cost()
 
 
 class PlaceboSteer:
@@ -67,7 +67,7 @@ class PlaceboSteer:
     async def steer(self, task: Task, history: Sequence[Seen], seed: int) -> tuple[Steer, Cost]:
         """A random directive, a function of the seed."""
         chosen = self.directives[seed % len(self.directives)]
-        return Steer(kind="placebo", action="placebo", text=chosen.text), Cost()
+        return given(chosen, "placebo", "placebo", chosen.text), Cost()
 
 
 class ReportSteer:
@@ -95,6 +95,11 @@ class AnalystSteer:
         answer, cost = await answered(self.predict, self.lm, {"task": task.prompt, "observations": observations})
         text = "" if answer is None else str(answer.steer or "")
         return Steer(kind="analyst", action="text", text=text), cost
+
+
+def given(directive: Directive, kind: SteerKind, action: str, text: str) -> Steer:
+    """The steer that gives what the directive gives: worker tier and tools with the text."""
+    return Steer(kind=kind, action=action, text=text, tier=directive.tier, tools=directive.tools)
 
 
 def report(history: Sequence[Seen]) -> str:

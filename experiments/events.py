@@ -2,7 +2,8 @@
 
 Metric names: `dev/<objective>` and `search/<objective>` with `_lo` and `_hi` for the interval, both on [0, 1];
 `cost/attempts`, `cost/turns`, `cost/usd` per episode; `offline/<objective>` and `live/<objective>` of a confirmed
-candidate. What was not measured is left out.
+candidate; `spent/compute`, `spent/attempts`, `spent/tokens` and `spent/usd` until a candidate was found, and of a whole
+search, with `spent/wall_s`. What was not measured is left out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from signatures.records import CheckerResult, Finite, Record, TraceEvent
 
 FILE: Final = "events.jsonl"
 """The log's name inside a run folder."""
+SEARCH_TAG: Final = "tiller.engine"
+"""The tag that tells a search from a report: the engine's id."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^'\"`\\\x00-\x1f]+$")]
 """No quote: names go into the filters by which a tracker finds them again."""
@@ -60,6 +63,11 @@ class SearchStarted(Record):
     cost_metric: str = "cost/turns"
     "what `correct` is drawn against; a metric that every candidate of this benchmark has"
 
+    @property
+    def searches(self) -> bool:
+        """Whether it is a search, not a report on a gate, on production, on tiers. Older logs name the engine alone."""
+        return SEARCH_TAG in self.tags or self.engine == "gepa"
+
 
 class GenerationDone(Record):
     """One generation ended; `metrics` are named `search/...`."""
@@ -78,7 +86,7 @@ class CandidateScored(Record):
     generation: int = Field(default=0, ge=0)
     digest: str = ""
     tags: Texts = Field(default_factory=dict)
-    "`tiller.parents`, `tiller.decision`, `tiller.front` (`yes` or `no`), `tiller.proposer`"
+    "`tiller.parents`, `tiller.decision`, `tiller.front` (`yes` or `no`), `tiller.proposer`, `tiller.lineage`"
     params: Texts = Field(default_factory=dict)
     "short categorical facts"
     metrics: Metrics = Field(default_factory=dict)
@@ -91,6 +99,14 @@ class CandidateUpdated(Record):
 
     kind: Literal["candidate_update"] = "candidate_update"
     name: Name
+    metrics: Metrics = Field(default_factory=dict)
+    tags: Texts = Field(default_factory=dict)
+
+
+class SearchUpdated(Record):
+    """Something later known of the search itself: what it spent, which candidates are its front."""
+
+    kind: Literal["search_update"] = "search_update"
     metrics: Metrics = Field(default_factory=dict)
     tags: Texts = Field(default_factory=dict)
 
@@ -146,6 +162,7 @@ Body = (
     | GenerationDone
     | CandidateScored
     | CandidateUpdated
+    | SearchUpdated
     | Confirmed
     | ArtifactWritten
     | EpisodeTraced
@@ -273,6 +290,8 @@ def _identity(body: Body) -> str:
             about = f"{body.search} {body.name}"
         case CandidateUpdated():
             about = " ".join((body.name, *sorted(body.metrics), *sorted(body.tags)))
+        case SearchUpdated():
+            about = " ".join((*sorted(body.metrics), *sorted(body.tags)))
         case ArtifactWritten():
             about = body.path
         case EpisodeTraced():

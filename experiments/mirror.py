@@ -18,6 +18,7 @@ from experiments.events import (
     GenerationDone,
     SearchFinished,
     SearchStarted,
+    SearchUpdated,
 )
 from experiments.search.confirmed import Confirmed
 from experiments.tracking import SearchRuns, Store, connect, store_of, warn_if_diverted
@@ -68,6 +69,8 @@ class Tracker:
                     search.candidate(event.body, time_ms)
                 case CandidateUpdated(name=name, metrics=metrics, tags=tags):
                     search.write(search.run(name), time_ms, metrics=metrics, tags=tags)
+                case SearchUpdated(metrics=metrics, tags=tags):
+                    search.write(search.parent, time_ms, metrics=metrics, tags=tags)
                 case Confirmed(search=engine, name=name, metrics=metrics):
                     if engine == search.engine:  # a rival's candidates have no runs
                         search.write(search.run(name), time_ms, metrics=metrics)

@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import Final, Protocol
 
 from experiments.config import dump, merge
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 from judges.ledger import VerdictLedger
 from judges.manifest import Manifest, freeze
 from signatures.errors import StoreError, UsageError
@@ -58,8 +58,8 @@ def require_writable(folder: Path) -> None:
         raise UsageError(f"{folder}: nothing can be written to {there}")
 
 
-def claim(config: GepaConfig, manifest: Manifest) -> Path:
-    """Make the first free folder `<root>/<benchmark>-gepa-s<seed>-<n>`, with its config and manifest in it.
+def claim(config: SearchConfig, manifest: Manifest) -> Path:
+    """Make the first free folder `<root>/<benchmark>-<engine>-s<seed>-<n>`, with its config and manifest in it.
 
     It appears whole or not at all, and of several processes each gets one of its own. Raises UsageError.
     """
@@ -72,7 +72,7 @@ def claim(config: GepaConfig, manifest: Manifest) -> Path:
         (draft / CONFIG).write_text(dump(config), encoding="utf-8")
         freeze(draft / MANIFEST, manifest)
         number = 1
-        while not _moved(draft, folder := root / f"{name}-gepa-s{config.seed}-{number}"):
+        while not _moved(draft, folder := root / f"{name}-{config.engine_name}-s{config.seed}-{number}"):
             number += 1
     except (OSError, StoreError) as error:
         if draft is not None:
@@ -81,12 +81,12 @@ def claim(config: GepaConfig, manifest: Manifest) -> Path:
     return folder
 
 
-def resumed(run: Path) -> GepaConfig:
+def resumed(run: Path) -> SearchConfig:
     """The config that a run folder was made with. Raises UsageError for what is no run folder."""
     for file in (run / CONFIG, run / MANIFEST):
         if not file.is_file():
             raise UsageError(f"{run}: is no run folder, it has no {file.name}")
-    return merge(GepaConfig, run / CONFIG)
+    return merge(SearchConfig, run / CONFIG)
 
 
 def _holds_something(file: Path) -> bool:

@@ -92,7 +92,7 @@ class Served:
 
 
 def require_servable(folder: Path) -> Champion:
-    """The release in a folder, if each policy is a rule: a model would have to see the attempts so far too.
+    """The release in a folder, if each policy is a rule: a model or a program would have to see the attempts too.
 
     Raises UsageError, ReleaseRefused and StoreError.
     """
@@ -100,7 +100,10 @@ def require_servable(folder: Path) -> Champion:
     made_with = parsed(files[MANIFEST], f"{folder}: {MANIFEST}").get("fingerprints")
     if isinstance(made_with, dict) and made_with.get("models"):
         raise UsageError(f"{folder}: a policy asks {made_with['models']}, which a pyfunc cannot; use serve_run")
-    return loaded(files, where=str(folder))
+    champion = loaded(files, where=str(folder))
+    if champion.controller.program is not None:
+        raise UsageError(f"{folder}: a strategy program decides from the attempts, which no row holds; use serve_run")
+    return champion
 
 
 def _load_pyfunc(data_path: str) -> Served:

@@ -26,7 +26,7 @@ from optimizers.replay.per_decision import PerDecisionSnips
 from optimizers.replay.q_ridge import RidgeQ
 from optimizers.replay.q_tabular import TabularQ
 from optimizers.replay.snips import Snips
-from optimizers.replay.targets import target_of
+from optimizers.replay.targets import OF_PROGRAMS, target_of
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.replay.weighted_doubly_robust import WeightedDoublyRobust
 from optimizers.setup import Grant
@@ -50,10 +50,28 @@ async def answers(config: ReplayConfig) -> list[Estimate | Refusal]:
         numbers = await outcomes_of(corpus, path, benchmark, episodes)
         evidence = await evidence_of(corpus, benchmark, episodes, numbers, _grant(config, benchmark))
         chosen = estimators(config, evidence, benchmark.objectives)
-        target = None if evidence.log is None else await target_of(evidence.log, controllers, Asking())
-        asked = Asked(tuple(controllers), tuple(controllers.values()), target)
-        found = [await one.estimate(evidence, asked) for one in chosen]
+        plain = {name: one for name, one in controllers.items() if one.program is None}
+        target = None if evidence.log is None else await target_of(evidence.log, plain, Asking())
+        everything = Asked(tuple(controllers), tuple(controllers.values()), None)
+        without = Asked(tuple(plain), tuple(plain.values()), target)
+        found = []
+        for one in chosen:
+            on_trees = isinstance(one, ExactTree | FreshDraws)
+            mine = everything if on_trees else without
+            answered = await one.estimate(evidence, mine) if mine.names else []
+            found.append(answered if on_trees else _with_refusals(one.id, controllers, answered))
     return [answer for of_one in zip(*found, strict=True) for answer in of_one]
+
+
+def _with_refusals(
+    estimator: str, controllers: Mapping[str, Controller], answered: Sequence[Estimate | Refusal]
+) -> list[Estimate | Refusal]:
+    """The answers in the order of the controllers, a refusal for each strategy program among them."""
+    known = iter(answered)
+    return [
+        next(known) if one.program is None else Refusal(candidate=name, estimator=estimator, reason=OF_PROGRAMS)
+        for name, one in controllers.items()
+    ]
 
 
 def estimators(config: ReplayConfig, evidence: Evidence, objectives: Sequence[Objective]) -> list[Estimator]:

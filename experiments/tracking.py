@@ -21,11 +21,13 @@ from controllers.boundary import boundary
 from controllers.redaction import redacted
 from experiments import fields, views
 from experiments.events import (
+    SEARCH_TAG,
     AttemptSeen,
     CandidateScored,
     EpisodeTraced,
     SearchStarted,
 )
+from experiments.lineages import lineage_note
 from signatures.errors import StoreError
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ BATCH: Final = 100
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 SQLITE: Final = "sqlite:///"
 TURN_NS: Final = 1_000_000
-SEARCHES: Final = "gepa"
-"""The engine whose runs are searches. Runs of other engines report: on a gate, on production, on tiers."""
+SEARCHES: Final = (f"tags.`{SEARCH_TAG}` LIKE '%'", "params.`engine` = 'gepa'")
+"""Filters that find searches: by their tag, or from before there was one. Reports were called searches once."""
 DIVERTS_TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -157,7 +159,7 @@ class SearchRuns:
     def open(self, body: SearchStarted, time_ms: int) -> None:
         """Make the parent run and, of a search, write the two views unless a newer search has them."""
         facts = {"benchmark": body.benchmark, "engine": body.engine, "seed": str(body.seed)}
-        searches = body.engine == SEARCHES
+        searches = body.searches
         self._make(self.parent_name, "search" if searches else "report", body.tags, time_ms)
         config = {name: redacted(text) for name, text in body.config.items()}  # a URL may hold a password
         self.write(self.parent, time_ms, params={**config, **facts})
@@ -172,6 +174,7 @@ class SearchRuns:
         """Make the child run: one call to create it, one for all that is in it, one to end it."""
         tags = {
             **body.tags,
+            **lineage_note(body.tags, self._address),
             "mlflow.parentRunId": self.parent.id,
             "tiller.generation": str(body.generation),
             "tiller.candidate": body.digest,
@@ -288,6 +291,10 @@ class SearchRuns:
             self._text(run, file, text)
         return run
 
+    def _address(self, name: str) -> str | None:
+        """Where the dashboard shows the run of that name."""
+        return f"#/experiments/{self.experiment_id}/runs/{self.runs[name].id}" if name in self.runs else None
+
     def _text(self, run: StoredRun, name: str, text: str) -> None:
         below = PurePosixPath(name).parent.as_posix()
         there = [] if run.fresh else self.client.list_artifacts(run.id, None if below == "." else below)
@@ -332,11 +339,13 @@ def _stored_runs(client: MlflowClient, experiment_id: str, run_id: str) -> dict[
 
 def _newest_search(client: MlflowClient, experiment_ids: list[str]) -> Run | None:
     """The parent run of the newest search, by the time at which it began."""
-    # By the engine as well: runs of other engines were called searches once, and stores keep them.
-    where = f"tags.`tiller.role` = 'search' AND params.`engine` = '{SEARCHES}'"
-    order = ["attributes.start_time DESC"]
-    found = client.search_runs(experiment_ids, where, max_results=1, order_by=order) if experiment_ids else []
-    return found[0] if found else None
+    if not experiment_ids:
+        return None
+    found: list[Run] = []
+    for which in SEARCHES:
+        where, order = f"tags.`tiller.role` = 'search' AND {which}", ["attributes.start_time DESC"]
+        found += client.search_runs(experiment_ids, where, max_results=1, order_by=order)
+    return max(found, key=lambda run: run.info.start_time, default=None)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ COLORS: Final = MappingProxyType({"front": "#1b7f5c", "candidate": "#a8c4dd", "b
 """What charts paint a run with: the front green, candidates behind it pale blue, control arms orange."""
 
 _COSTS: Final = ("cost/attempts", "cost/turns", "cost/usd")
+_SPENT: Final = ("spent/attempts", "spent/compute", "spent/tokens", "spent/usd")
 
 
 def experiment_tags(started: SearchStarted, time_ms: int) -> dict[str, str]:
@@ -63,10 +64,11 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
     first = objectives[0]
     dev = [f"dev/{name}" for name in objectives]
     columns = [
-        *_tags("tiller.front", "tiller.generation"),
+        *_tags("tiller.front", "tiller.engine", "tiller.generation", "tiller.decision"),
         *_metrics(dev[0], f"{dev[0]}_lo", f"{dev[0]}_hi", cost_metric, *dev[1:], f"search/{first}"),
         *_metrics(*(name for name in _COSTS if name != cost_metric)),
-        *_tags("tiller.role", "tiller.parents", "tiller.decision", "tiller.proposer"),
+        *_metrics(*_SPENT),
+        *_tags("tiller.lineage", "tiller.hypothesis", "tiller.proposer", "tiller.parents", "tiller.role"),
     ]
     charts = [
         _scatter("on-dev", cost_metric, dev[0]),
@@ -95,12 +97,18 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
 def generations_view() -> Json:
     """All searches of the experiment side by side, their metrics by generation."""
     progress = ("search/hypervolume", "search/best_correct", "search/front_size")
+    total = (*_SPENT, "spent/wall_s")
     spend = ("search/attempts", "search/evaluated_attempts", "search/cost_usd", "search/unsupported")
     charts = [*(_line("progress", name) for name in progress), *(_line("spend", name) for name in spend)]
     return _state(
         where="tags.`tiller.role` = 'search'",
         sort="metrics.`search/hypervolume`",
-        columns=["params.`engine`", "params.`seed`", *_metrics(*progress, *spend), *_tags("tiller.run")],
+        columns=[
+            *("params.`engine`", "params.`seed`"),
+            *_tags("tiller.front"),
+            *_metrics(*progress, *total, *spend),
+            *_tags("tiller.run"),
+        ],
         sections=[
             _section("progress", "Progress: telemetry, not evidence", columns=3),
             _section("spend", "Spent", columns=3),

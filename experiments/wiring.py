@@ -15,10 +15,11 @@ from controllers.executor import AsyncExecutor
 from controllers.steers import steer_table
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
-from experiments.gepa_config import GepaConfig
 from experiments.harvest.tasks import read_tasks, require_new
 from experiments.places import corpus_path, ledger_beside, require_usable, require_writable
+from experiments.search.engines import require_engine
 from experiments.search.learned import corpora_named, require_readable
+from experiments.search_config import SearchConfig
 from judges.ledger import VerdictLedger
 from judges.manifest import Manifest, freeze, manifest_of
 from optimizers.journal import Journal
@@ -45,7 +46,7 @@ class Splits:
 class Ready:
     """A config that can run: whatever could be wrong with it was looked at, and nothing was written."""
 
-    config: GepaConfig
+    config: SearchConfig
     benchmark: Benchmark
     worker: Worker
     splits: Splits
@@ -76,7 +77,7 @@ class Wired:
         return self.setup.grant.steer_legal
 
 
-def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = None) -> Ready:
+def ready(config: SearchConfig, *, root: Path | None = None, lm: dspy.LM | None = None) -> Ready:
     """Look at everything a run needs and write nothing. Raises UsageError for a config that cannot run.
 
     `root` is where the folder of a run that goes on is; `lm` is used instead of the model that the config names.
@@ -88,6 +89,7 @@ def ready(config: GepaConfig, *, root: Path | None = None, lm: dspy.LM | None = 
     lm = lm or model_of(config.lm, config.api_base)
     worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
     worker = benchmark.worker(config.worker, worker_lm)
+    require_engine(config, lm, ("none", *(directive.action for directive in benchmark.directives)))
     require_usable(corpus_path(config, root, benchmark.id))
     others = corpora_named(config, root, benchmark.id)
     if begins:
@@ -145,7 +147,7 @@ def model_of(name: str | None, api_base: str | None) -> dspy.LM | None:
     return make_lm(name, {"api_base": api_base} if api_base else None)
 
 
-def require_search_budget(config: GepaConfig) -> None:
+def require_search_budget(config: SearchConfig) -> None:
     """Raises UsageError where the search could not evaluate its first candidate and one proposal."""
     need = config.least_attempts
     if config.max_attempts < need:
@@ -165,7 +167,7 @@ def definition_of_done(benchmark: Benchmark, splits: Splits) -> Manifest:
     )
 
 
-def split_tasks(benchmark: Benchmark, config: GepaConfig) -> Splits:
+def split_tasks(benchmark: Benchmark, config: SearchConfig) -> Splits:
     """Train and val from the front of the search split, dev from the dev split. Raises UsageError.
 
     No split may share a task with another: the holdout is named for that, and not read. Harvested tasks, which no

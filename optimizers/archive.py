@@ -29,7 +29,7 @@ class Entry(Record):
     vector: tuple[Probability, ...]
     "one scaled value per objective, in the archive's order"
     n: int = Field(ge=1)
-    "tasks behind the vector"
+    "evaluations behind the vector: tasks, and repeats of them"
     generation: int = Field(ge=0)
 
 

@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
 
-from controllers.budget import RESOURCES, Budget
-from controllers.loop import run_episode
-from controllers.progress import ended_by_infrastructure
+from controllers.admission import LimitReached
+from controllers.budget import RESOURCES, Budget, amounts_of
 from controllers.retry import Breaker, with_retries
-from controllers.spec import EpisodeSpec, Rollout, episode_id
 from judges.ledger import VerdictLedger
-from judges.records import Verdict
 from judges.scoring import judge_episode
-from optimizers.journal import JournalPart, Proposal, Proposed, score_key
+from optimizers.archive import Archive
+from optimizers.journal import Journal, JournalPart, Proposal, Proposed, score_key
+from optimizers.live import Live, Request, Scored
+from optimizers.members import Members
+from optimizers.meter import Flight, Limits, Meter
 from optimizers.proposers import Proposer
 from optimizers.records import Tally, TaskScore
 from optimizers.reflection import Reflection
-from optimizers.replaying import Answer, Replaying, with_answer
-from optimizers.scoring import episode_values, unselected_values
+from optimizers.replay.tree import TreeReplay
+from optimizers.replaying import Answer, Replaying, ruled, with_answer
 from optimizers.setup import Grant, Setup
 from signatures.digest import digest_of
-from signatures.errors import FirewallBreach, StoreError
+from signatures.errors import FirewallBreach, ProgramFault
 from signatures.records import Amounts, Candidate, Cost, Episode, Failure, PolicyName, Split, Task
 
-MOST_REPEATS: Final = 1_000
-"""Times that one episode may have been run again; beyond it the recorded score is of something else."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One candidate on some tasks. Parents and children of a search are asked with the same seed."""
-
-    candidate: Candidate
-    tasks: Sequence[Task]
-    seed: int
-    condition: str = "candidate"
-    grant: Grant | None = None
-    "another cut of the budget, for long@1"
-    keep_rollouts: bool = False
-    "live episodes come with their traces, for reflection"
-
-
-class Scored(NamedTuple):
-    """A score, and the rollout where it was asked for."""
-
-    score: TaskScore
-    rollout: Rollout | None = None
+__all__ = ["Evaluator", "Request", "Scored", "evaluator_in"]
 
 
 class Evaluator:
@@ -55,8 +35,9 @@ class Evaluator:
 
     A journaled score is answered without a rollout. On the search split a task whose recorded tree holds at least
     95 % of what the candidate would do is replayed, at no attempt; the rest runs live, and where the budget cannot pay
-    for that any more it is set aside without a value. Infrastructure failures become scores without values; a judge
-    that fails too often in a row stops the run.
+    for that any more it is set aside without a value. `limits` are asked before each live attempt: what they do not
+    admit any more is set aside as well. Infrastructure failures become scores without values, a program's own fault a
+    score of zeros; a judge that fails too often in a row stops the run.
     """
 
     def __init__(
@@ -68,6 +49,7 @@ class Evaluator:
         split: Split,
         budget: Budget,
         replay: Replaying | None = None,
+        limits: Limits | None = None,
     ) -> None:
         if split == "holdout":
             raise FirewallBreach("the holdout is read by the gate alone")
@@ -76,14 +58,22 @@ class Evaluator:
         self.setup = setup
         self.split: Split = split
         self.budget = budget
-        self._ledger = ledger
+        self.tally = Tally()
+        self.meter = Meter(limits or Limits(), self.tally, budget)
+        self.members = Members()
         self._journal = journal
         self._replay = replay
-        self.tally = Tally()
+        self._live = Live(setup, split, self._number)
+        self._ledger = ledger
+        self._judge_breaker = Breaker(setup.breaker.limit)
         self._billed: set[str] = set()
         self._asked: set[str] = set()
-        self._judge_breaker = Breaker(setup.breaker.limit)
         self._proposer_breaker = Breaker(setup.breaker.limit)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The archive of the search: one, whatever engines take turns. Raises UsageError for too many objectives."""
+        return Archive(self.setup.objectives)
 
     async def evaluate(self, request: Request) -> list[Scored]:
         """One `Scored` per task, in order. Raises BudgetExceeded before anything that cannot be paid for starts.
@@ -93,21 +83,16 @@ class Evaluator:
         keys = [self._key(request, task) for task in request.tasks]
         known = {key: self._journal.score(key) for key in keys}
         todo = [(k, t) for k, t in dict(zip(keys, request.tasks, strict=True)).items() if known[k] is None]
-        answers = await self._answers(request, todo)
-        fresh = {k: self._replayed(request, t, answers[k]) for k, t in todo if k in answers and answers[k].counts}
-        missing = [(key, task) for key, task in todo if key not in fresh]
-        if self.replays and not self._payable(len(missing), request.grant):
-            fresh |= {key: self._aside(request, task, answers.get(key)) for key, task in missing}
-        else:
-            live = await self._live(request, missing)
-            fresh |= {key: one._replace(score=with_answer(one.score, answers.get(key))) for key, one in live.items()}
-        self._journal.write_scores({key: one.score for key, one in fresh.items()})
+        fresh: dict[str, Scored] = {}
+        if todo:
+            with self.meter.flight() as flight:
+                fresh = await self._fresh(request, todo, flight)
+                self._journal.write_scores({key: one.score for key, one in fresh.items()}, wall_s=self.meter.stamp())
         scored = [fresh[k] if k in fresh else Scored(_known(known[k])) for k in keys]
         self._bill(keys, scored)
         if request.keep_rollouts:
-            scored = [
-                await self._with_rollout(request, task, one) for task, one in zip(request.tasks, scored, strict=True)
-            ]
+            pairs = zip(request.tasks, scored, strict=True)
+            scored = [one if one.score.set_aside else await self._live.recalled(request, t, one) for t, one in pairs]
         return scored
 
     async def verdicts(self, task: Task, episode: Episode, outputs: Mapping[str, str]) -> dict[str, float | None]:
@@ -117,9 +102,18 @@ class Evaluator:
         numbers: dict[str, float | None] = {}
         for attempt_id, output in outputs.items():
             as_selected = episode.model_copy(update={"selected_id": attempt_id})
-            verdict = await self._verdict(task, as_selected, output)
-            numbers[attempt_id] = verdict.score if isinstance(verdict, Verdict) else None
+            number = await self._number(task, as_selected, output)
+            numbers[attempt_id] = None if isinstance(number, Failure) else number
         return numbers
+
+    async def _number(self, task: Task, episode: Episode, output: str) -> float | Failure | None:
+        """The judge's number, None where it could not say. Raises Outage where it failed too often in a row."""
+        verdict = await judge_episode(self.setup.judge, self._ledger, task, episode, output, retry=self.setup.retry)
+        if isinstance(verdict, Failure):
+            self._judge_breaker.failed(verdict)  # what it did not say may still be asked
+            return verdict
+        self._judge_breaker.succeeded()
+        return verdict.score
 
     async def propose(
         self,
@@ -130,22 +124,30 @@ class Evaluator:
         *,
         number: int,
     ) -> Proposal | None:
-        """The proposer's answer, journaled before it is used and billed like an attempt.
-
-        A proposer that cannot be asked proposes nothing. Raises Outage where that happens too often in a row.
-        """
+        """The proposer's answer, by `ask`; `number` tells equal questions of one search apart."""
         key = digest_of("proposal", number, candidate.digest, component, proposer.name)
+        return await self.ask(key, proposer.name, lambda: proposer.propose(candidate, component, records, seed=number))
+
+    async def ask(
+        self, key: str, name: str, ask: Callable[[], Awaitable[tuple[Proposal | None, Cost]]]
+    ) -> Proposal | None:
+        """A proposal, journaled under `key` before it is used and billed like an attempt.
+
+        `name` is who is asked. Who cannot be asked proposes nothing, and where a limit is reached nobody is asked.
+        Raises Outage where asking failed too often in a row.
+        """
         known = self._journal.proposal(key)
         if known is None:
-            known = await self._proposed(proposer, lambda: proposer.propose(candidate, component, records, seed=number))
-            self._journal.write_proposal(key, known)
+            if self.meter.over() is not None:
+                return None
+            known = await self._proposed(name, ask)
+            self._journal.write_proposal(key, known, wall_s=self.meter.stamp())
+        self.meter.passed(self._journal.wall(key))
         self.budget.charge(known.cost)
         return known.proposal
 
-    async def _proposed(
-        self, proposer: Proposer, ask: Callable[[], Awaitable[tuple[Proposal | None, Cost]]]
-    ) -> Proposed:
-        answer = await with_retries(ask, f"proposer {proposer.name}", self.setup.retry)
+    async def _proposed(self, name: str, ask: Callable[[], Awaitable[tuple[Proposal | None, Cost]]]) -> Proposed:
+        answer = await with_retries(ask, f"proposer {name}", self.setup.retry)
         if isinstance(answer, Failure):
             self._proposer_breaker.failed(answer)
             return Proposed(proposal=None, failure=answer)
@@ -157,23 +159,36 @@ class Evaluator:
         return [] if self._replay is None else self._replay.moves(task_digest)
 
     @property
+    def trees(self) -> TreeReplay | None:
+        """The recorded trees, to be read as evidence."""
+        return None if self._replay is None else self._replay.trees
+
+    @property
     def replays(self) -> bool:
         """Whether recorded trees answer first, so that attempts are spent on missing support alone."""
         return self._replay is not None and self._replay.answers
 
     def affords(self, tasks: int) -> bool:
         """Whether a candidate on so many tasks can be paid for; with replay, what cannot be attempted is set aside."""
+        if self.meter.over() is not None:
+            return False
         limited = [name for name in RESOURCES if name != "attempts" or not self.replays]
         left = [amount for name in limited if (amount := self.budget.left(name)) is not None]
         return all(amount > 0 for amount in left) and (self.replays or self._payable(tasks))
 
-    def _payable(self, tasks: int, grant: Grant | None = None) -> bool:
-        left = self.budget.left("attempts")
-        return left is None or left >= self.cost_of(tasks, grant)
+    def share(self) -> float:
+        """The share of the most used-up limit on [0, 1], the live pool among them where everything runs live."""
+        granted = None if self.replays else self.budget.granted.attempts
+        live = (self.budget.spent.attempts or 0) / granted if granted else 0.0
+        return min(1.0, max(live, self.meter.share()))
 
     def cost_of(self, tasks: int, grant: Grant | None = None) -> int:
         """The most attempts that `tasks` live episodes can take."""
         return tasks * (grant or self.setup.grant).attempts
+
+    def _payable(self, tasks: int, grant: Grant | None = None) -> bool:
+        left = self.budget.left("attempts")
+        return left is None or left >= self.cost_of(tasks, grant)
 
     def _key(self, request: Request, task: Task) -> str:
         grant = request.grant or self.setup.grant
@@ -181,7 +196,34 @@ class Evaluator:
         name = f"{request.condition}/{request.candidate.digest}/{cut}"
         return score_key(name, task.digest, request.seed, self.split, self.setup.revision)
 
-    async def _answers(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Answer]:
+    async def _fresh(self, request: Request, todo: Sequence[tuple[str, Task]], flight: Flight) -> dict[str, Scored]:
+        """The scores that the journal does not hold: replayed where the record has them, else live, else set aside."""
+        answers = await self._answers(request, todo, flight)
+        fresh: dict[str, Scored] = {}
+        missing: list[tuple[str, Task]] = []
+        for key, task in todo:
+            answer = answers.get(key)
+            if isinstance(answer, ProgramFault):
+                fresh[key] = Scored(self._live.faulted(request, task, answer))
+            elif answer is None or not answer.counts:
+                missing.append((key, task))
+            elif flight.takes(answer.replayed.used.attempts or 0):
+                fresh[key] = self._replayed(request, task, answer)
+            else:
+                fresh[key] = self._aside(request, task, answer, cut=flight.refused or "")
+        found = {key: answer for key, answer in answers.items() if isinstance(answer, Answer)}
+        if self.replays and not self._payable(len(missing), request.grant):
+            return fresh | {k: self._aside(request, t, found.get(k), cut=flight.refused or "") for k, t in missing}
+        held = self.budget.reserve(Amounts(attempts=self.cost_of(len(missing), request.grant)))
+        try:
+            live = await self._live.play(request, missing, flight if self.meter.limited else None)
+        finally:
+            held.refund()
+        return fresh | {k: one._replace(score=with_answer(one.score, found.get(k))) for k, one in live.items()}
+
+    async def _answers(
+        self, request: Request, todo: Sequence[tuple[str, Task]], flight: Flight
+    ) -> dict[str, Answer | ProgramFault]:
         """What the record says of each task of which it holds anything, whether or not that is enough."""
         replay = self._replay
         if replay is None or not replay.answers or request.grant not in (None, self.setup.grant):
@@ -189,78 +231,33 @@ class Evaluator:
         controller = self.setup.parts(request.candidate).controller
         if not replay.covers(controller):
             return {}
+        priced = self.meter.limited and not ruled(controller)
 
-        async def one(item: tuple[str, Task]) -> Answer | None:
-            return await replay.answer(controller, item[1], self._asked, seed=request.seed)
+        async def one(item: tuple[str, Task]) -> Answer | ProgramFault | None:
+            ticket = flight.ticket(live=False)
+            try:
+                if priced:
+                    await ticket.admit(1, Amounts())
+                answer = await replay.answer(controller, item[1], self._asked, seed=request.seed)
+                if priced and answer is not None:
+                    ticket.landed(amounts_of(answer.cost))
+                return answer
+            except ProgramFault as fault:
+                return fault
+            except LimitReached:
+                return None  # what is missing here is set aside, because the flight is refused
+            finally:
+                ticket.close()
 
         found = await self.setup.executor.map(one, todo)
         return {key: answer for (key, _), answer in zip(todo, found, strict=True) if answer is not None}
 
     def _replayed(self, request: Request, task: Task, answer: Answer) -> Scored:
-        score = self._score(request, task, answer.replayed.values, source="replay", used=answer.replayed.used)
-        return Scored(with_answer(score, answer))
+        values, used = answer.replayed.values, answer.replayed.used
+        return Scored(with_answer(self._live.score(request, task, values, source="replay", used=used), answer))
 
-    def _aside(self, request: Request, task: Task, answer: Answer | None) -> Scored:
-        nothing = dict.fromkeys((o.name for o in self.setup.objectives), None)
-        score = self._score(request, task, nothing, source="replay", used=Amounts())
-        return Scored(with_answer(score.model_copy(update={"set_aside": True, "unsupported": 1.0}), answer))
-
-    async def _live(self, request: Request, todo: Sequence[tuple[str, Task]]) -> dict[str, Scored]:
-        if not todo:
-            return {}
-        held = self.budget.reserve(Amounts(attempts=self.cost_of(len(todo), request.grant)))
-        parts = self.setup.parts(request.candidate)
-
-        async def one(item: tuple[str, Task]) -> Scored:
-            spec = self._spec(request, item[1])
-            while await ended_by_infrastructure(spec, parts):  # what ended so and was not scored may run again
-                spec = spec.model_copy(update={"repeat": spec.repeat + 1})
-            return await self._judged(request, item[1], await run_episode(spec, parts))
-
-        try:
-            scored = await self.setup.executor.map(one, todo)
-        finally:
-            held.refund()
-        return {key: result for (key, _), result in zip(todo, scored, strict=True)}
-
-    async def _judged(self, request: Request, task: Task, rollout: Rollout) -> Scored:
-        episode = rollout.episode
-        if rollout.output is None or episode.selected_id is None:
-            values = unselected_values(rollout.history, episode.failure, self.setup.objectives)
-            score = self._score(request, task, values, source="live", used=episode.spent)
-            return Scored(score.model_copy(update={"failure": episode.failure, "episode_id": episode.id}), rollout)
-        verdict = await self._verdict(task, episode, rollout.output)
-        number = verdict.score if isinstance(verdict, Verdict) else None
-        values = episode_values(rollout.history, episode.selected_id, number, self.setup.objectives)
-        score = self._score(request, task, values, source="live", used=episode.spent)
-        failure = verdict if isinstance(verdict, Failure) else None
-        return Scored(score.model_copy(update={"failure": failure, "episode_id": episode.id}), rollout)
-
-    async def _verdict(self, task: Task, episode: Episode, output: str) -> Verdict | Failure:
-        """Raises Outage where the judge failed too often in a row: what it did not say may still be asked."""
-        verdict = await judge_episode(self.setup.judge, self._ledger, task, episode, output, retry=self.setup.retry)
-        if isinstance(verdict, Failure):
-            self._judge_breaker.failed(verdict)
-        else:
-            self._judge_breaker.succeeded()
-        return verdict
-
-    def _score(
-        self, request: Request, task: Task, values: Mapping[str, float | None], *, source: str, used: Amounts
-    ) -> TaskScore:
-        return TaskScore.model_validate(
-            {
-                "candidate": request.candidate.digest,
-                "condition": request.condition,
-                "task_digest": task.digest,
-                "seed": request.seed,
-                "split": self.split,
-                "values": dict(values),
-                "source": source,
-                "spent": used if source == "live" else Amounts(),
-                "used": used,
-            }
-        )
+    def _aside(self, request: Request, task: Task, answer: Answer | None, *, cut: str) -> Scored:
+        return Scored(with_answer(self._live.aside(request, task, cut=cut), answer))
 
     def _bill(self, keys: Sequence[str], scored: Sequence[Scored]) -> None:
         """Each evaluation is billed once a run, whether it was just made or answered from the journal."""
@@ -269,31 +266,28 @@ class Evaluator:
                 self._billed.add(key)
                 self.budget.bill(one.score.spent)
                 self.tally.add(one.score)
+                self.meter.priced(one.score.spent)
                 self._asked.update(one.score.asked)
+                self.meter.passed(self._journal.wall(key))
+                if one.score.cut:
+                    self.meter.cut(one.score.cut)
 
-    async def _with_rollout(self, request: Request, task: Task, one: Scored) -> Scored:
-        """A journaled score's rollout comes back out of the corpus: its attempts are recalled, not run again.
 
-        A replayed score has none.
-        """
-        if one.rollout is not None or one.score.source == "replay":
-            return one
-        parts, spec = self.setup.parts(request.candidate), self._spec(request, task)
-        for repeat in range(MOST_REPEATS):
-            spec = spec.model_copy(update={"repeat": repeat})
-            if one.score.episode_id in (None, episode_id(spec, parts)):
-                return Scored(one.score, await run_episode(spec, parts))
-        raise StoreError(f"episode {one.score.episode_id} was played by another worker or controller than this one")
-
-    def _spec(self, request: Request, task: Task) -> EpisodeSpec:
-        return self.setup.spec(
-            task,
-            request.candidate,
-            condition=request.condition,
-            split=self.split,
-            seed=request.seed,
-            grant=request.grant,
-        )
+@contextmanager
+def evaluator_in(
+    folder: Path,
+    setup: Setup,
+    *,
+    split: Split = "search",
+    budget: Amounts | None = None,
+    replay: Replaying | None = None,
+    limits: Limits | None = None,
+) -> Iterator[Evaluator]:
+    """An evaluator with a ledger and a journal of its own in `folder`, which it goes on with; closes both."""
+    with VerdictLedger(folder / "verdicts.db") as ledger, closing(Journal(folder / "journal.jsonl")) as journal:
+        pool = Budget(budget or Amounts())
+        part = journal.part("search")
+        yield Evaluator(setup, ledger, part, split=split, budget=pool, replay=replay, limits=limits)
 
 
 def _known(score: TaskScore | None) -> TaskScore:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from gepa.core.adapter import EvaluationBatch
 
-from optimizers.archive import Archive
+from optimizers.book import Book, Idea
 from optimizers.bridge import Bridge
-from optimizers.evaluator import Evaluator, Request, Scored
+from optimizers.evaluator import Request, Scored
+from optimizers.evidence import gather
+from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
+from optimizers.racing import DEFAULT, Race, paired
 from optimizers.records import TaskScore
-from optimizers.reflection import Reflection, reflections
-from optimizers.search import Decided, Found, Listener, SearchPlan
-from optimizers.vectors import entry_of, worth_keeping
-from signatures.digest import seed_of
+from optimizers.vectors import table
 from signatures.records import Candidate, PolicyName, Task
-
-SEEDS: Final[Mapping[str, int]] = {"train": 1, "val": 2}
-"""Train and val episodes draw different seeds, so that a task in both is not the same episode."""
 
 
 class Example(NamedTuple):
@@ -48,47 +45,36 @@ class Kept:
 
 
 class Adapter:
-    """gepa's `GEPAAdapter`, its acceptance criterion and our book of what was found."""
+    """gepa's `GEPAAdapter` and its acceptance criterion, on the book of the search."""
 
-    def __init__(
-        self, plan: SearchPlan, evaluator: Evaluator, proposer: Proposer, listener: Listener, bridge: Bridge
-    ) -> None:
-        self.plan = plan
+    def __init__(self, book: Book, proposer: Proposer, bridge: Bridge, *, race: Race = DEFAULT) -> None:
         self.bridge = bridge
-        self.archive = Archive(evaluator.setup.objectives)
+        self.book = book
         self.kept = Kept()
-        self.generation_open = False
-        self._generation = 0
-        self._found_in_generation = 0
-        self._evaluator = evaluator
+        self._race = race
+        self._evaluator = book.evaluator
         self._proposer = proposer
-        self._listener = listener
-        self._proposed: dict[str, tuple[str, str]] = {}
-        self._proposals = 0
-        self._parents: list[str] = []
+        self._ideas: dict[str, Idea] = {}
+        self._proposals = book.plan.first_number
 
     def digest_of(self, texts: Mapping[str, str]) -> str:
         """The candidate digest of gepa's component texts."""
         return Candidate(components=dict(texts)).digest
 
-    def next_generation(self, number: int) -> None:
-        """Names of candidates count up within a generation."""
-        self._generation, self._found_in_generation, self.generation_open = number, 0, False
-
     def evaluate(
         self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False
     ) -> EvaluationBatch[Any, Any]:
-        """Score `candidate` on `batch`; on the val tasks the result enters the archive."""
-        part = batch[0].part
-        seed = seed_of("search", self.plan.seed, SEEDS[part])
-        request = Request(
-            Candidate(components=candidate), [e.task for e in batch], seed=seed, keep_rollouts=capture_traces
-        )
+        """Score `candidate` on `batch`. The val tasks are for what is in the book: the start, and what won its race."""
+        given = Candidate(components=candidate)
         with self.kept:
-            scored = self.bridge.call(self._evaluator.evaluate(request))
-            if part == "val":
-                self._admit(request.candidate, [one.score for one in scored])
-            return self._batch(scored, capture_traces)
+            if batch[0].part == "val":
+                if given.digest not in self.book.known:
+                    self.bridge.call(self.book.start())
+                by_task = {score.task_digest: score for score in self.book.scores_of(given.digest)}
+                return self._batch([Scored(by_task[e.task.digest]) for e in batch], capture_traces)
+            tasks, seed = [e.task for e in batch], self.book.plan.seed_on("train")
+            request = Request(given, tasks, seed=seed, keep_rollouts=capture_traces)
+            return self._batch(self.bridge.call(self._evaluator.evaluate(request)), capture_traces)
 
     def batch_evaluate(self, items: list[tuple[dict[str, str], list[Example]]]) -> list[EvaluationBatch[Any, Any]]:
         """Several (candidate, batch) pairs; traces for minibatches only, because traces cannot be replayed."""
@@ -97,15 +83,21 @@ class Adapter:
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: EvaluationBatch[Any, Any], components_to_update: list[str]
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Every move of the batch's episodes, and of recorded trees of the same tasks, as reflective records."""
-        setup = self._evaluator.setup
-        records: list[Reflection] = []
+        """What is known of the batch's tasks, whole episodes and recorded trees: one row per component."""
+        evaluator, plan = self._evaluator, self.book.plan
         with self.kept:
-            for one in {one.score.task_digest: one for one in eval_batch.trajectories or []}.values():
-                if one.rollout is not None:  # a replayed score has no episode of its own beside the recorded tree
-                    records += reflections(one.rollout.history, setup.observer, setup.grant, with_text=True)
-                records += self._evaluator.recorded_moves(one.score.task_digest)
-        return {name: [{"record": r} for r in records if r.policy == name] for name in components_to_update}
+            scored = list({one.score.task_digest: one for one in eval_batch.trajectories or []}.values())
+            gathering = gather(
+                Candidate(components=candidate),
+                scored,
+                evaluator.setup,
+                tasks={task.digest: task for task in plan.train},
+                trees=evaluator.trees,
+                seed=plan.seed,
+            )
+            found = self.bridge.call(gathering)
+            return {name: [{"record": found.only(_policy(name))}] for name in components_to_update}
+        return {}
 
     def propose_new_texts(
         self,
@@ -113,69 +105,59 @@ class Adapter:
         reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
         components_to_update: list[str],
     ) -> dict[str, str]:
-        """One edit: the proposer is asked for the components in turn until it has a new text for one of them."""
-        texts: dict[str, str] = {}
+        """One edit: the proposer is asked for the components in turn until it has a new text for one of them.
+
+        What was considered before is told as a duplicate, and the next component is asked for.
+        """
+        parent = Candidate(components=candidate)
         for name in components_to_update:
-            component: PolicyName = name  # type: ignore[assignment]  # gepa names components by str
-            records: list[Reflection] = [row["record"] for row in reflective_dataset[name]]
-            parent = Candidate(components=candidate)
+            component, records = _policy(name), reflective_dataset[name][0]["record"]
             with self.kept:
                 self._proposals += 1
                 ask = self._evaluator.propose(self._proposer, parent, component, records, number=self._proposals)
                 proposal = self.bridge.call(ask)
-            if proposal is not None and proposal.text != candidate[name]:
-                texts[name] = proposal.text
-                child = self.digest_of({**candidate, **texts})
-                self._proposed[child] = (proposal.proposer, proposal.evidence)
-                break
-        return texts
+                if proposal is None or proposal.text == candidate[name]:
+                    continue
+                idea = _idea(parent, name, proposal)
+                if not self.bridge.call(self._duplicate(idea)):
+                    self._ideas[idea.candidate.digest] = idea
+                    return {name: proposal.text}
+        return {}
 
     def should_accept(self, proposal: Any, state: Any) -> bool:
-        """Keep a child whose vector on the minibatch is neither dominated by nor equal to its parent's.
+        """Whether the child may be better than its parent on the minibatch, and then wins its race on the val tasks.
 
         One that the record does not support, and that cannot be attempted, is not kept and not called worse either.
         """
         child, parent = proposal.eval_after.outputs, proposal.eval_before.outputs
-        self._parents = [self.digest_of(state.program_candidates[i]) for i in proposal.parent_program_ids]
+        idea = self._ideas[self.digest_of(proposal.candidate)]
         with self.kept:
-            aside = any(score.set_aside for score in child)
-            keep = not aside and worth_keeping(child, parent, self._evaluator.setup.objectives)
-            if not keep:
-                decision: Decided = "unsupported" if aside else "rejected"
-                self._tell(Candidate(components=proposal.candidate), self._parents, child, decision)
-        return keep
+            return self.bridge.call(self._decided(idea, child, parent))
 
-    def _admit(self, candidate: Candidate, scores: Sequence[TaskScore]) -> None:
-        first = self._generation == 0 and self._found_in_generation == 0
-        if not first and any(score.set_aside for score in scores):
-            self._tell(candidate, self._parents, scores, "unsupported")
-            return
-        self.archive.add(entry_of(scores, self._evaluator.setup.objectives, generation=self._generation))
-        self._tell(candidate, [] if first else self._parents, scores, "seed" if first else "accepted")
+    async def _decided(self, idea: Idea, child: Sequence[TaskScore], parent: Sequence[TaskScore]) -> bool:
+        if any(score.set_aside for score in child) and not any(score.fault for score in child):
+            await self.book.drop(idea, child, decision="unsupported")
+            return False
+        if not self._promising(child, parent):
+            await self.book.drop(idea, child)
+            return False
+        return (await self.book.consider(idea, race=self._race)).decision == "accepted"
 
-    def _tell(
-        self,
-        candidate: Candidate,
-        parents: Sequence[str],
-        scores: Sequence[TaskScore],
-        decision: Decided,
-    ) -> None:
-        proposer, evidence = self._proposed.get(candidate.digest, ("start", ""))
-        name = f"g{self._generation:02d}-c{self._found_in_generation}"
-        self._found_in_generation += 1
-        self.generation_open = True
-        self._listener.found(
-            Found(
-                name=name,
-                candidate=candidate,
-                parents=tuple(parents),
-                generation=self._generation,
-                proposer=proposer,
-                evidence=evidence,
-                decision=decision,
-                scores=tuple(scores),
-            )
-        )
+    async def _duplicate(self, idea: Idea) -> bool:
+        """Whether it was considered before; then it is told."""
+        known = await self.book.is_duplicate(idea.candidate)
+        if known:
+            await self.book.drop(idea, (), decision="duplicate")
+        return known
+
+    def _promising(self, child: Sequence[TaskScore], parent: Sequence[TaskScore]) -> bool:
+        """By the race's comparison; a child that changed nothing on the minibatch has nothing to speak for it."""
+        if any(score.fault for score in child):
+            return False
+        objectives = self._evaluator.setup.objectives
+        child_N_M, parent_N_M = table(child, objectives), table(parent, objectives)
+        changed = bool(paired(child_N_M, parent_N_M).any())
+        return changed and self._race.plausible(child_N_M, parent_N_M)
 
     def _batch(self, scored: Sequence[Scored], capture_traces: bool) -> EvaluationBatch[Any, Any]:
         """gepa wants a number for each item: a missing value is the mean of those there are, which moves nothing.
@@ -197,3 +179,22 @@ class Adapter:
             trajectories=list(scored) if capture_traces else None,
             objective_scores=filled,
         )
+
+
+def _policy(name: str) -> PolicyName:
+    """gepa names components by str."""
+    return cast(PolicyName, name)
+
+
+def _idea(parent: Candidate, component: str, proposal: Proposal) -> Idea:
+    """The child that a proposal makes of its parent, and the hypothesis that it was made on."""
+    said = proposal.hypothesis or f"Another {component} does better" + (
+        f": {proposal.evidence}" if proposal.evidence else "."
+    )
+    return Idea(
+        candidate=Candidate(components={**parent.components, component: proposal.text}),
+        proposer=proposal.proposer,
+        hypothesis=said,
+        parents=(parent.digest,),
+        evidence=proposal.evidence,
+    )

@@ -20,6 +20,8 @@ class Proposal(Record):
     text: str
     evidence: str
     proposer: str
+    hypothesis: str = ""
+    "one sentence: what the change is expected to do"
 
 
 class Proposed(Record):
@@ -40,6 +42,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._scores: dict[str, TaskScore] = {}
+        self._walls: dict[str, float] = {}
         self._proposals: dict[str, Proposed] = {}
         self._search: str | None = None
         for number, entry in enumerate(read_jsonlog(path), 1):
@@ -62,19 +65,24 @@ class Journal:
         """The recorded score of that key, if any."""
         return self._scores.get(key)
 
-    def write_scores(self, scored: Mapping[str, TaskScore]) -> None:
+    def wall(self, key: str) -> float | None:
+        """Seconds that the search had taken when the entry of that key was written, where it was timed."""
+        return self._walls.get(key)
+
+    def write_scores(self, scored: Mapping[str, TaskScore], *, wall_s: float | None = None) -> None:
         """Make scores durable by key, in one write."""
         if scored:
-            self._log.append({"scores": [[key, score.model_dump(mode="json")] for key, score in scored.items()]})
+            rows = [[key, score.model_dump(mode="json")] for key, score in scored.items()]
+            self._log.append({"scores": rows, **_timed(wall_s)})
             self._scores.update(scored)
 
     def proposal(self, key: str) -> Proposed | None:
         """The recorded proposal of that key, if any."""
         return self._proposals.get(key)
 
-    def write_proposal(self, key: str, proposal: Proposed) -> None:
+    def write_proposal(self, key: str, proposal: Proposed, *, wall_s: float | None = None) -> None:
         """Make a proposal durable."""
-        self._log.append({"proposal": [key, proposal.model_dump(mode="json")]})
+        self._log.append({"proposal": [key, proposal.model_dump(mode="json")], **_timed(wall_s)})
         self._proposals[key] = proposal
 
     def close(self) -> None:
@@ -82,6 +90,7 @@ class Journal:
         self._log.close()
 
     def _load(self, number: int, entry: dict[str, object]) -> None:
+        wall = entry.get("wall")
         try:
             match entry:
                 case {"search": str(search)}:
@@ -89,12 +98,18 @@ class Journal:
                 case {"scores": list(rows)}:
                     for key, body in rows:
                         self._scores[key] = TaskScore.model_validate_json(canonical_json(body))
+                        self._time(key, wall)
                 case {"proposal": [str(key), dict(body)]}:
                     self._proposals[key] = Proposed.model_validate_json(canonical_json(body))
+                    self._time(key, wall)
                 case _:
                     raise StoreError(f"{self.path}:{number}: not an entry of a search journal")
         except (ValidationError, ValueError, TypeError) as error:
             raise StoreError(f"{self.path}:{number}: not an entry of a search journal: {error}") from error
+
+    def _time(self, key: str, wall: object) -> None:
+        if isinstance(wall, int | float):
+            self._walls[key] = float(wall)
 
 
 class JournalPart:
@@ -108,17 +123,25 @@ class JournalPart:
         """The recorded score of that key, if any."""
         return self._journal.score(f"{self.name}/{key}")
 
-    def write_scores(self, scored: Mapping[str, TaskScore]) -> None:
-        """Make scores durable by key, in one write."""
-        self._journal.write_scores({f"{self.name}/{key}": score for key, score in scored.items()})
+    def wall(self, key: str) -> float | None:
+        """Seconds that the search had taken when the entry of that key was written, where it was timed."""
+        return self._journal.wall(f"{self.name}/{key}")
+
+    def write_scores(self, scored: Mapping[str, TaskScore], *, wall_s: float | None = None) -> None:
+        """Make scores durable by key, in one write; `wall_s`, what the search has taken by now, with them."""
+        self._journal.write_scores({f"{self.name}/{key}": score for key, score in scored.items()}, wall_s=wall_s)
 
     def proposal(self, key: str) -> Proposed | None:
         """The recorded proposal of that key, if any."""
         return self._journal.proposal(f"{self.name}/{key}")
 
-    def write_proposal(self, key: str, proposal: Proposed) -> None:
+    def write_proposal(self, key: str, proposal: Proposed, *, wall_s: float | None = None) -> None:
         """Make a proposal durable."""
-        self._journal.write_proposal(f"{self.name}/{key}", proposal)
+        self._journal.write_proposal(f"{self.name}/{key}", proposal, wall_s=wall_s)
+
+
+def _timed(wall_s: float | None) -> dict[str, float]:
+    return {} if wall_s is None else {"wall": round(wall_s, 3)}
 
 
 def score_key(candidate: str, task_digest: str, seed: int, split: str, revision: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controllers.baselines import seed_candidate
+from controllers.fallback import may_fail
 from controllers.release import Here, fingerprints_of, loaded, models_of, schemas_here
 from controllers.release_files import MANIFEST, REPORT, STATE, Files, write_files
 from optimizers.setup import Grant
@@ -41,7 +42,7 @@ class Promotion:
     "why there is no certificate"
     exploration: float = 0.0
     fallback: Mapping[PolicyName, str] = field(default_factory=dict)
-    "rule components for policies that ask a model; those not given are the seed controller's"
+    "rule components for policies that ask a model or are a program's; those not given are the seed controller's"
     reference: Reference | None = None
 
 
@@ -94,12 +95,12 @@ def ungated_report(promoted: str, benchmark: str, why: str) -> bytes:
 
 
 def fallback_of(controller: Controller, given: Mapping[PolicyName, str]) -> dict[PolicyName, str]:
-    """The rule behind each policy that asks a model: the one given, else that policy of the seed controller.
+    """The rule behind each policy that may fail: the one given, else that policy of the seed controller.
 
-    Raises UsageError for one that is given for a policy that asks no model.
+    Raises UsageError for one that is given for a policy that asks no model and is no program's.
     """
     seed = seed_candidate().components
-    asking: list[PolicyName] = [name for name, policy in controller.policies.items() if policy.tier != "rule"]
+    asking: list[PolicyName] = [name for name, policy in controller.policies.items() if may_fail(policy)]
     for name in given:
         if name not in asking:
             raise UsageError(f"fallback: {name} asks no model, so nothing stands in for it")
@@ -145,5 +146,7 @@ def _state(promotion: Promotion) -> bytes:
 def _models(controller: Controller) -> dict[str, dspy.LM]:
     from controllers.policies.lm import LMPolicy
 
-    found = (policy for policy in controller.policies.values() if isinstance(policy, LMPolicy))
-    return {policy.lm.model: policy.lm for policy in found}
+    found = [policy.lm for policy in controller.policies.values() if isinstance(policy, LMPolicy)]
+    if controller.program is not None and controller.program.lm is not None:
+        found.append(controller.program.lm)
+    return {lm.model: lm for lm in found}

@@ -26,6 +26,10 @@ class TaskScore(Record):
     "share of what the candidate would do that the task's recorded tree does not hold; beyond 5 % the score is live"
     set_aside: bool = False
     "no support, and no attempts left to run it live: a score without values, never compared and never a zero"
+    cut: str = ""
+    "set aside because this limit of the search was reached; what was attempted before it is in `spent`"
+    fault: str = ""
+    "how the candidate's program failed on this task: then every value is 0, and what was attempted is in `spent`"
     asked: tuple[str, ...] = ()
     "digests of the inputs that the replay asked a model, and that are paid for in `spent`"
     saved: int = Field(default=0, ge=0)

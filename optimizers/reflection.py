@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -16,6 +17,8 @@ from signatures.records import Amounts, Finite, PolicyName, Record
 
 class Reflection(Record):
     """One move as evidence. `gain` is the change of the best `correct` by the checkers; no verdict is in it."""
+
+    measured: ClassVar[frozenset[str]] = frozenset({"attempt"})
 
     policy: PolicyName
     features: Mapping[str, Finite]
@@ -32,23 +35,25 @@ class Reflection(Record):
     "benchmark and split of a move that was learned, such as `planted production`; empty: of the search's own tasks"
     foreign: bool = False
     "of another benchmark: a feature that is missing here was not measured there, which is not the same as absent"
+    attempt: str = ""
+    "id of the attempt that followed: where to look, and no part of what the move says"
 
     def content(self) -> dict[str, object]:
         """As `Record.content`; of a move of the search's own tasks without where it comes from."""
         found = super().content()
         return found if self.origin else {name: found[name] for name in found if name not in ("origin", "foreign")}
 
-    def shown(self) -> dict[str, object]:
-        """As a model is shown it."""
+    def shown(self, *, lines: int | None = None) -> dict[str, object]:
+        """As a model is shown it, with at most the last `lines` observations of each attempt, None for all."""
         learned = {"learned from": self.origin} if self.origin else {}
         return {
             **learned,
             "features before": {name: value for name, value in sorted(self.features.items()) if value},
-            "what had happened": list(self.before),
+            "what had happened": _last(self.before, lines),
             "action": self.action,
             "change of `correct` by the checkers": round(self.gain, 4),
             "turns": self.turns,
-            "what happened": list(self.observed),
+            "what happened": _last(self.observed, lines),
         }
 
 
@@ -86,6 +91,7 @@ def reflections(
                     turns=seen.attempt.cost.turns or 0,
                     before=texts[0],
                     observed=texts[1],
+                    attempt=seen.attempt.id,
                 )
             )
     return found
@@ -95,6 +101,13 @@ def _text(seen: Seen) -> tuple[str, ...]:
     """Every observation of an attempt: the number that a policy's prompt is limited to does not hold here."""
     observations = seen.observations()
     return tuple(render(observations, last=len(observations)))
+
+
+def _last(told: Sequence[str], lines: int | None) -> list[str]:
+    """The last of these, after how many are left out."""
+    if lines is None or len(told) <= lines:
+        return list(told)
+    return [f"{len(told) - lines} earlier observations are left out", *told[len(told) - lines :]]
 
 
 def _earlier(history: Sequence[Seen]) -> Sequence[Seen]:

@@ -59,7 +59,7 @@ class Replaying:
 
     def covers(self, controller: Controller) -> bool:
         """Whether this controller is replayed at all."""
-        return self.answers and (self.asking is not None or _ruled(controller))
+        return self.answers and (self.asking is not None or ruled(controller))
 
     def moves(self, task_digest: str) -> list[Reflection]:
         """The moves that the recorded tree of a task shows."""
@@ -70,13 +70,14 @@ class Replaying:
 
         `billed` holds the digests of inputs that somebody paid for already; those asked here are added.
         """
-        if self.asking is None or _ruled(controller):
+        if self.asking is None or ruled(controller):
             value = await self.trees.value(controller, task)
             return None if value is None else Answer(value)
         bill = _Bill(self.asking, controller, billed)
         failure = None
         try:
-            value = await walked(self.trees, task, bill.weights, walks=self.walks, seed=seed)
+            begins = controller.begins_with_stop
+            value = await walked(self.trees, task, bill.weights, walks=self.walks, seed=seed, begins_with_stop=begins)
         except _UnaskedError as error:
             value, failure = self.trees.unknown(), error.failure
         if value is None:
@@ -150,7 +151,8 @@ def with_answer(score: TaskScore, answer: Answer | None) -> TaskScore:
     )
 
 
-def _ruled(controller: Controller) -> bool:
+def ruled(controller: Controller) -> bool:
+    """Whether no policy of the controller asks a model."""
     return all(policy.tier == "rule" for policy in controller.policies.values())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from controllers.policies.rule import Condition, Rule, RuleList, RulePolicy, parse_rules
 from optimizers.reflection import Reflection
+from signatures.errors import UsageError
 from signatures.records import Candidate, PolicyName
 
 MOST_RULES = 8
@@ -60,22 +61,30 @@ def space_of(records: Sequence[Reflection], actions: Mapping[PolicyName, tuple[s
     return Space(thresholds=thresholds, actions=actions)
 
 
+def rules_of(candidate: Candidate, component: str) -> RuleList:
+    """The decision list of a component. Raises UsageError where the candidate has none of that name."""
+    text = candidate.components.get(component)
+    if text is None:
+        raise UsageError(f"{component}: this candidate is {', '.join(candidate.components)}: it has no rules to edit")
+    return parse_rules(text)
+
+
 def with_rule(candidate: Candidate, component: PolicyName, rule: Rule) -> Candidate:
     """`candidate` with `rule` put first in the component's list."""
-    old = parse_rules(candidate.components[component])
+    old = rules_of(candidate, component)
     kept = [one for one in old.rules if one.when != rule.when][: MOST_RULES - 1]
     return replaced(candidate, component, RuleList(rules=(rule, *kept), otherwise=old.otherwise))
 
 
 def with_default(candidate: Candidate, component: PolicyName, action: str) -> Candidate:
     """`candidate` with another action where no rule of the component holds."""
-    old = parse_rules(candidate.components[component])
+    old = rules_of(candidate, component)
     return replaced(candidate, component, RuleList(rules=old.rules, otherwise={action: 1.0}))
 
 
 def without_rule(candidate: Candidate, component: PolicyName, index: int) -> Candidate:
     """`candidate` without the rule at `index` of the component's list."""
-    old = parse_rules(candidate.components[component])
+    old = rules_of(candidate, component)
     kept = (*old.rules[:index], *old.rules[index + 1 :])
     return replaced(candidate, component, RuleList(rules=kept, otherwise=old.otherwise))
 
@@ -89,7 +98,7 @@ def random_edit(candidate: Candidate, space: Space, rng: random.Random) -> Candi
     """One uniform edit of one component: put a random rule first, change the default, or drop a rule."""
     component: PolicyName = rng.choice(sorted(space.actions))
     action = rng.choice(space.actions[component])
-    rules = parse_rules(candidate.components[component]).rules
+    rules = rules_of(candidate, component).rules
     kind = rng.choice(("rule", "rule", "default", "drop"))
     if kind == "drop" and rules:
         return without_rule(candidate, component, rng.randrange(len(rules)))

@@ -5,46 +5,70 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizers.archive import Entry, is_non_dominated
 from optimizers.records import TaskScore
 from signatures.errors import InfraError
 from signatures.records import Objective
 
+Floats = npt.NDArray[np.float64]
+
+
+def table(scores: Sequence[TaskScore], objectives: Sequence[Objective]) -> Floats:
+    """`N x M` values, one row per score and one column per objective; NaN = not measured."""
+    names = [objective.name for objective in objectives]
+    rows = [[np.nan if (value := score.values.get(name)) is None else value for name in names] for score in scores]
+    return np.array(rows, dtype=np.float64).reshape(len(scores), len(names))
+
 
 def mean_vector(scores: Sequence[TaskScore], objectives: Sequence[Objective]) -> tuple[float, ...]:
-    """The mean of each objective over the scores that have it; missing values are left out, never zero.
+    """The mean of each objective over the tasks that have it, each the mean of its repeats.
 
-    Raises InfraError where an objective has no value at all: there is nothing to compare.
+    Missing values are left out, never zero. Raises InfraError where an objective has no value at all: there is
+    nothing to compare.
     """
+    values_N_M = table(scores, objectives)
+    places: dict[str, int] = {}
+    task_N = np.array([places.setdefault(score.task_digest, len(places)) for score in scores], dtype=np.intp)
+    known_N_M = ~np.isnan(values_N_M)
     vector: list[float] = []
-    for objective in objectives:
-        known = [value for score in scores if (value := score.values.get(objective.name)) is not None]
-        if not known:
+    for objective, value_N, known_N in zip(objectives, values_N_M.T, known_N_M.T, strict=True):
+        if not known_N.any():
             failed = next((s.failure.message for s in scores if s.failure is not None), "no value was measured")
             raise InfraError(f"{objective.name}: none of {len(scores)} evaluations has a value; {failed}")
-        vector.append(min(1.0, sum(known) / len(known)))
+        count_T = np.bincount(task_N[known_N], minlength=len(places))
+        sum_T = np.bincount(task_N[known_N], weights=value_N[known_N], minlength=len(places))
+        seen_T = count_T > 0
+        vector.append(min(1.0, float((sum_T[seen_T] / count_T[seen_T]).mean())))
     return tuple(vector)
 
 
 def entry_of(scores: Sequence[TaskScore], objectives: Sequence[Objective], *, generation: int) -> Entry:
-    """The archive's entry of a candidate from its scores on the val tasks."""
-    complete = sum(_complete(score, objectives) for score in scores)
+    """The archive's entry of a candidate from its scores on the val tasks, repeats of a task among them."""
+    whole = int((~np.isnan(table(scores, objectives))).all(axis=1).sum())
     vector = mean_vector(scores, objectives)
-    return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, complete), generation=generation)
+    return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, whole), generation=generation)
 
 
-def worth_keeping(child: Sequence[TaskScore], parent: Sequence[TaskScore], objectives: Sequence[Objective]) -> bool:
-    """Whether the child's vector is neither dominated by nor equal to the parent's on the same tasks.
+def worth_keeping(child_N_M: Floats, parent_N_M: Floats) -> bool:
+    """Whether the child's mean vector is neither dominated by nor equal to the parent's on the same tasks.
 
-    Tasks on which either lacks a value are left out of both; where none is left the child is not kept.
+    Tasks on which either lacks a value (NaN) are left out of both; where none is left the child is not kept.
     """
-    pairs = [pair for pair in zip(child, parent, strict=True) if all(_complete(one, objectives) for one in pair)]
-    if not pairs:
+    both_N = paired_rows(child_N_M, parent_N_M)
+    if not both_N.any():
         return False
-    new, old = (mean_vector(side, objectives) for side in zip(*pairs, strict=True))
-    return new != old and bool(is_non_dominated(np.array([new, old]))[0])
+    means_2_M = np.array([child_N_M[both_N].mean(axis=0), parent_N_M[both_N].mean(axis=0)])
+    return bool((means_2_M[0] != means_2_M[1]).any() and is_non_dominated(means_2_M)[0])
 
 
-def _complete(score: TaskScore, objectives: Sequence[Objective]) -> bool:
+def paired_rows(child_N_M: Floats, parent_N_M: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows have every value on both sides."""
+    gaps_N_M = np.isnan(child_N_M) | np.isnan(parent_N_M)
+    return np.asarray(~gaps_N_M.any(axis=1), dtype=np.bool_)
+
+
+def complete(score: TaskScore, objectives: Sequence[Objective]) -> bool:
+    """Whether every objective has a value."""
     return all(score.values.get(objective.name) is not None for objective in objectives)

@@ -3,6 +3,8 @@
 TillerError
 +- UsageError (ValueError)        the caller's: bad config, unknown id, overlapping splits      exit 2
 |  +- ReleaseRefused              a release was edited, is unsigned, or was made for something else
+|  +- ProgramRefused              a text is no strategy program: the line, what it is and the mend
+|  +- ProgramFault                a strategy program broke a rule or failed while it ran
 +- InfraError (RuntimeError)      it did not happen: recorded, re-tried or left out, never scored  exit 3
 |  +- ProviderError               a language-model provider failed
 |  +- WorkerError                 the worker itself failed (not its answer)
@@ -17,6 +19,8 @@ TillerError
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class TillerError(Exception):
@@ -33,6 +37,43 @@ class UsageError(TillerError, ValueError):
 
 class ReleaseRefused(UsageError):
     """A release that production must not load: the message names the field that does not fit."""
+
+
+class ProgramRefused(UsageError):
+    """A text is not in the language of strategy programs: the message names the line, what it is and the mend."""
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_refused, (str(self), self.line))
+
+
+def _rebuild_refused(message: str, line: int | None) -> ProgramRefused:
+    return ProgramRefused(message, line=line)
+
+
+FaultKind = Literal["error", "cpu", "wall", "memory", "processes", "protocol", "illegal"]
+
+
+class ProgramFault(UsageError):
+    """A strategy program failed by its own doing, which is worth nothing and is never infrastructure.
+
+    `kind`: error (it raised), cpu (too many steps, calls or seconds), wall, memory, processes, protocol (it spoke out
+    of turn), illegal (it asked for what cannot be).
+    """
+
+    def __init__(self, message: str, *, kind: FaultKind = "error") -> None:
+        super().__init__(message)
+        self.kind: FaultKind = kind
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_fault, (str(self), self.kind))
+
+
+def _rebuild_fault(message: str, kind: FaultKind) -> ProgramFault:
+    return ProgramFault(message, kind=kind)
 
 
 class InfraError(TillerError, RuntimeError):

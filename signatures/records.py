@@ -36,6 +36,15 @@ NonNegative = Annotated[Finite, Field(ge=0)]
 Probability = Annotated[Finite, Field(ge=0, le=1)]
 
 
+def _unset(value: object) -> bool:
+    """Left out of what is stored, so that a record that does without has the id it always had."""
+    return value in ("", None)
+
+
+GivenTier = Annotated[str, Field(exclude_if=_unset)]
+GrantedTools = Annotated[tuple[str, ...] | None, Field(exclude_if=_unset)]
+
+
 class Record(BaseModel):
     """Base of all records: frozen, strict, no extra fields, one schema version."""
 
@@ -148,6 +157,10 @@ class Steer(Record):
     action: str = "none"
     "an action of the benchmark's table, `none`, `placebo`, `rule`, `report`, or `text` for free text of a model"
     text: str = ""
+    tier: GivenTier = ""
+    "which of several workers makes the attempt; empty: the worker's own choice"
+    tools: GrantedTools = None
+    "the tools that the attempt is granted; None: those that it always has"
 
     @property
     def text_digest(self) -> str:
@@ -156,10 +169,14 @@ class Steer(Record):
 
 
 class Directive(Record):
-    """One row of a benchmark's table of actions: a kind of steer with a fixed text."""
+    """One row of a benchmark's table of actions: a kind of steer with a fixed text, and what else it gives."""
 
     action: str
     text: str
+    tier: GivenTier = ""
+    "as `Steer.tier`"
+    tools: GrantedTools = None
+    "as `Steer.tools`"
 
 
 class WorkerFingerprint(Record):

@@ -8,13 +8,14 @@ steer_digest     digest of the steer's exact text; `steer_chars` is its length
 turns .. wall_s  the worker's own cost; what making the steer cost is in the episode's `spent_...`
 value.<o>        raw value of the checker of objective <o>, in its unit; null also where it could not say
 passed.<o>       its pass flag
+steer.tier       the worker tier that the steer gave; steer.tools the tools it granted, as a JSON list
 probabilities    of our sampler, aligned with `legal`
 feature.<f>      observation feature <f>; null where it was not observed
 failed           infrastructure ended the episode: it is censored, not scored
 
 The other columns are the record's fields of that name. Text that repeats is dictionary-encoded. Columns `value.`,
-`passed.` and `feature.` are there as far as records have them, sorted; `united` puts tables with different ones
-together.
+`passed.`, `steer.` and `feature.` are there as far as records have them, sorted; `united` puts tables with different
+ones together.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ FIXED: Final[Mapping[Kind, tuple[Column, ...]]] = MappingProxyType(
 )
 WIDE: Final[Mapping[Kind, Mapping[str, Type]]] = MappingProxyType(
     {
-        "attempts": MappingProxyType({"value.": "float", "passed.": "flag"}),
+        "attempts": MappingProxyType({"value.": "float", "passed.": "flag", "steer.": "word"}),
         "decisions": MappingProxyType({"feature.": "float"}),
         "episodes": MappingProxyType({}),
     }
@@ -222,6 +223,10 @@ def _wide_values(record: AnyRecord) -> Iterable[tuple[str, object]]:
             for check in reversed(record.checks):  # of two for one objective the first counts
                 yield f"value.{check.objective}", check.value
                 yield f"passed.{check.objective}", check.passed
+            if record.steer.tier:
+                yield "steer.tier", record.steer.tier
+            if record.steer.tools is not None:
+                yield "steer.tools", canonical_json(list(record.steer.tools))
         case Decision():
             yield from ((f"feature.{name}", value) for name, value in record.features.items())
         case Episode():

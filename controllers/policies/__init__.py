@@ -6,7 +6,21 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from controllers.history import Seen
-from signatures.records import Cost, Task, Tier
+from signatures.records import Amounts, Cost, Task, Tier
+
+
+class Around(Protocol):
+    """The episode around a decision, for a policy that looks back: all of it a function of the attempts made."""
+
+    @property
+    def steers(self) -> tuple[str, ...]:
+        """The steer actions that are legal in this episode."""
+
+    def left(self, history: tuple[Seen, ...]) -> Amounts:
+        """What the grant leaves after these attempts; `None` is no limit."""
+
+    def observed(self, history: tuple[Seen, ...]) -> Mapping[str, float]:
+        """The features after these attempts."""
 
 
 class View(NamedTuple):
@@ -17,6 +31,8 @@ class View(NamedTuple):
     legal: tuple[str, ...]
     history: tuple[Seen, ...] = ()
     "attempts and traces so far; a prompt gets them as observations"
+    around: Around | None = None
+    "None where a state is looked at outside an episode: a program cannot decide there"
 
 
 class Weights(NamedTuple):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from controllers.conversation import Conversation, Protocol
 from controllers.lm import make_lm
 from controllers.replies import instructions
 from controllers.worlds import World
+from controllers.worlds.granted import granted
 from signatures.digest import canonical_json, digest_of
 from signatures.records import AttemptContext, AttemptResult, Cost, Record, Task, WorkerFingerprint
 
@@ -40,9 +42,10 @@ class ChatConfig(Record):
 class ChatWorker:
     """Asks a model, with `dspy` retrying and caching nothing. Every call is billed from its own response.
 
-    With a world the model calls its tools; the output and the state are the session's snapshot. Without one, its first
-    reply is the output and the conversation is the state. Refusals, empty and unreadable replies, a full context
-    window and the attempt's own wall limit are outcomes on the trace. Raises ProviderError where a call fails.
+    With a world the model calls its tools, those alone that the steer grants if it grants any; the output and the state
+    are the session's snapshot. Without one, its first reply is the output and the conversation is the state. Refusals,
+    empty and unreadable replies, a full context window and the attempt's own wall limit are outcomes on the trace.
+    Raises ProviderError where a call fails.
     """
 
     def __init__(self, lm: str | dspy.LM, *, world: World | None = None, config: ChatConfig | None = None) -> None:
@@ -63,8 +66,9 @@ class ChatWorker:
 
     async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
         """Talk until the model answers or a limit is reached."""
-        session = self._world.session(task.digest, start) if self._world else None
-        talk = Conversation(self._lm, self._request, session, self._config.protocol)
+        world = granted(self._world, context.steer.tools) if self._world else None
+        session = world.session(task.digest, start) if world else None
+        talk = Conversation(self._lm, partial(self._request, world), session, self._config.protocol)
         talk.open(task.prompt, context.steer.text, None if session else start)
         limit = self._config.turns_limit if context.turns_limit is None else context.turns_limit
         started = time.perf_counter()
@@ -86,16 +90,16 @@ class ChatWorker:
             outcome=talk.outcome,
         )
 
-    def _request(self, messages: list[Any]) -> Any:
+    def _request(self, world: World | None, messages: list[Any]) -> Any:
         """The `dspy.lm15.Request` for `messages`, with the sampling settings of the model."""
         from dspy.lm15 import Config, FunctionTool, Request, request_from_openai_chat
 
         system = self._config.system
         tools: list[Any] = []
-        if self._world and self._config.protocol == "native":
-            tools = [FunctionTool(t.name, t.description, json.loads(t.parameters_json)) for t in self._world.tools()]
-        elif self._world:
-            system = f"{system}\n\n{instructions(self._world.tools())}"
+        if world and self._config.protocol == "native":
+            tools = [FunctionTool(t.name, t.description, json.loads(t.parameters_json)) for t in world.tools()]
+        elif world:
+            system = f"{system}\n\n{instructions(world.tools())}"
         settings = self._settings()
         config = Config()
         if settings:

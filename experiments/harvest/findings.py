@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
 
 from pydantic import Field
 
-from experiments.harvest.signals import MEANING, Kind, Signal
-from signatures.digest import digest_of
+from optimizers.findings import ORDER, Severity, Shown, finding_id, severity_of
+from optimizers.signals import MEANING, Kind, Signal
 from signatures.records import Probability, Record
-
-Severity = Literal["high", "medium", "low"]
-HIGH: Final = 0.25
-"""Share of episodes from which on what spoils them is grave."""
-MEDIUM: Final = 0.05
-"""Share below which it is not much; what only costs turns is never grave, and not much below `HIGH`."""
-_ORDER: Final = ("high", "medium", "low")
-
-
-class Shown(Record):
-    """One episode that shows a finding."""
-
-    episode: str
-    attempts: tuple[str, ...]
 
 
 class Finding(Record):
@@ -74,16 +59,4 @@ def findings_of(
                 first_seen=before.get(id, ""),
             )
         )
-    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.severity), -one.episodes, one.kind, one.subject)))
-
-
-def finding_id(benchmark: str, kind: Kind, subject: str) -> str:
-    """The id under which every harvest of the benchmark names this finding."""
-    return digest_of("finding", benchmark, kind, subject)[:12]
-
-
-def severity_of(share: float, *, serious: bool) -> Severity:
-    """How grave it is where this share of episodes shows it."""
-    if serious:
-        return "high" if share >= HIGH else "medium" if share >= MEDIUM else "low"
-    return "medium" if share >= HIGH else "low"
+    return tuple(sorted(found, key=lambda one: (ORDER.index(one.severity), -one.episodes, one.kind, one.subject)))

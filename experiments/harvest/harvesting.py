@@ -18,11 +18,11 @@ from experiments.harvest.config import HarvestConfig
 from experiments.harvest.findings import findings_of
 from experiments.harvest.harvests import Earlier, Harvest, Unread, alone, earlier_harvests, write_harvest
 from experiments.harvest.report import report_of
-from experiments.harvest.signals import Signal, plain, signals_of
 from experiments.harvest.tasks import SPLITS, Sorted, sort_tasks, tasks_text
 from experiments.places import corpus_path
 from experiments.production.prompts import Prompts, prompts_path
 from optimizers.collect.gathering import seen_of
+from optimizers.signals import Signal, plain, signals_of
 from signatures.errors import StoreError, UsageError
 from signatures.records import Attempt, Decision, Episode, Task
 

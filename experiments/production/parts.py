@@ -125,11 +125,12 @@ def most_of(champion: Champion, episodes: int) -> Most:
     """What this release grants so many episodes."""
     granted = champion.release.granted
     each, asking = granted.attempts, len(_asking(champion))
+    each_question = None if champion.controller.program is not None else each  # a program asks as often as it likes
     return Most(
         episodes=episodes,
         attempts=None if each is None else episodes * each,
         turns=None if granted.turns is None else episodes * granted.turns,
-        questions=0 if not asking else None if each is None else episodes * each * asking,
+        questions=0 if not asking else None if each_question is None else episodes * each_question * asking,
         usd=None if granted.usd is None else episodes * granted.usd,
     )
 
@@ -145,6 +146,8 @@ def cost_line(given: Prepared, champion: Champion, episodes: int) -> str:
     if most.questions:
         models = ", ".join(release.fingerprints.models)
         parts.append(f"{most.questions:,} questions to {models} ({', '.join(_asking(champion))})")
+    elif most.questions is None:
+        parts.append(f"as many questions to {', '.join(release.fingerprints.models)} as its program asks")
     if most.usd is not None:
         parts.append(f"${most.usd:,.2f}")
     return "; ".join(parts)

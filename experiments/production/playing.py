@@ -17,6 +17,7 @@ from controllers.executor import AsyncExecutor
 from controllers.fallback import FallbackPolicy
 from controllers.loop import run_episode
 from controllers.production import PRODUCTION, production_parts, production_spec
+from controllers.programs.policy import ProgramPolicy
 from controllers.progress import ended_by_infrastructure
 from controllers.release import Champion
 from controllers.retry import Breaker
@@ -84,10 +85,12 @@ class Playing:
             if not isinstance(policy, FallbackPolicy) or policy.down == ((digest, name) in self.resting):
                 continue
             self.resting ^= {(digest, name)}
+            program = isinstance(policy.policy, ProgramPolicy)
+            fails, again = ("program fails", "program") if program else ("model does not answer", "model")
             self.say(
-                f"{name}: its model does not answer; the release's fallback decides meanwhile"
+                f"{name}: its {fails}; the release's fallback decides meanwhile"
                 if policy.down
-                else f"{name}: its model is asked again"
+                else f"{name}: its {again} is asked again"
             )
 
     async def _champion(self, number: int) -> Champion:

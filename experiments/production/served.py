@@ -13,6 +13,7 @@ from controllers.corpus import SqliteCorpus
 from controllers.history import Seen
 from controllers.production import PRODUCTION
 from experiments import Benchmark
+from signatures.digest import digest_text
 from signatures.records import Attempt, Decision, Episode, Objective, Record, Tier
 from signatures.release import Level, Release
 
@@ -107,8 +108,9 @@ def reward_of(
 
 
 def is_fallback(decision: Decision, release: Release) -> bool:
-    """Whether the rule tier decided where the release has a model: only such a policy has a fallback."""
-    return decision.policy in release.fallback and decision.tier == "rule"
+    """Whether the registered rule decided where the release has a model or a program: only such a policy has one."""
+    behind = release.fallback.get(decision.policy)
+    return behind is not None and decision.tier == "rule" and decision.policy_digest == digest_text(behind)
 
 
 def sentence_of(exploration: float, episodes: int, usable: int, left_out: Mapping[str, int]) -> str:

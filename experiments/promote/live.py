@@ -18,6 +18,7 @@ from controllers import Corpus, Worker
 from controllers.boundary import boundary
 from controllers.corpus import MemoryCorpus, SqliteCorpus
 from controllers.history import Seen
+from controllers.moves import STOP
 from controllers.policies import Policy, View, Weights
 from controllers.retry import RetryPolicy
 from controllers.spec import Parts, episode_id
@@ -127,6 +128,8 @@ class Recalled:
                 del self._left[place]
                 weights = {action: max(0.0, p - self._floor) for action, p in one.probabilities.items()}
                 return Weights(weights, one.shown, one.cost)
+        if not view.history and view.legal == STOP:
+            return Weights({"continue": 1.0})  # to begin is not recorded
         raise WorkerError(
             f"no model of the policy {self._digest} answered in a state that the episode passes: its fallback decided"
             " there, or another controller"
@@ -276,7 +279,7 @@ def _recalled(controller: Controller, recorded: Sequence[Decision], floor: float
             return policy
         return Recalled(policy, [one for one in recorded if one.policy == name], floor)
 
-    return Made(stop=kept("stop"), topology=kept("topology"), steer=kept("steer"))
+    return Made(stop=kept("stop"), topology=kept("topology"), steer=kept("steer"), program=controller.program)
 
 
 def lines_of(found: Sequence[str], most: int = 5) -> Iterator[str]:

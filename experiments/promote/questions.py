@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 from controllers.arms import draw
 from controllers.policies import Policy, View
 from controllers.production import production_spec
+from controllers.programs.policy import ProgramPolicy
 from signatures.digest import digest_text, seed_of
 from signatures.records import AttemptContext, AttemptResult, Finite, PolicyName, Probability, Record, Task, Tier
 
@@ -120,6 +121,7 @@ SAID: Final[TypeAdapter[Said]] = TypeAdapter(Annotated[Said, Field(discriminator
 async def answers_to(controller: Controller, states: Sequence[State], floor: float) -> tuple[StateAnswer, ...]:
     """What the controller does in each state. No model is asked: of its policies, the prompt is the answer.
 
+    A program decides from attempts, which a state does not hold: of it the text is the answer, and the live tasks tell.
     Raises UsageError where `floor` cannot hold for the legal actions.
     """
     return tuple([await _answer(controller.policies[state.policy], state, floor) for state in states])
@@ -128,6 +130,8 @@ async def answers_to(controller: Controller, states: Sequence[State], floor: flo
 async def _answer(policy: Policy, state: State, floor: float) -> StateAnswer:
     view = View(Task(digest=CANARY, benchmark=CANARY, prompt=""), state.features, state.legal)
     digest = digest_text(policy.text)
+    if isinstance(policy, ProgramPolicy):
+        return StateAnswer(tier=policy.tier, policy_digest=digest)
     if policy.tier != "rule":
         return StateAnswer(tier=policy.tier, policy_digest=digest, prompt=await _prompt(policy, view))
     drawn = draw((await policy.decide(view)).weights, state.legal, seed=state.seed, floor=floor)

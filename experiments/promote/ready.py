@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from controllers import Worker
 from controllers.corpus import SqliteCorpus
+from controllers.fallback import may_fail
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.gate.holdout.register import actions_of
@@ -182,10 +183,11 @@ def _is_about(folder: Path, candidate: str) -> bool:
 
 
 def _fallback(file: Path, controller: Controller) -> dict[PolicyName, str]:
-    """The rules of a saved controller, for those policies that ask a model. Raises UsageError."""
+    """The rules of a saved controller, for those policies that may fail. Raises UsageError."""
     rules = loaded_from(file, _text(file)[0], None)
-    asking = [name for name, policy in controller.policies.items() if policy.tier != "rule"]
-    return {name: rules.policies[name].text for name in asking}
+    if rules.program is not None:
+        raise UsageError(f"{file}: a fallback is made of rules; this is a strategy program, which may fail itself")
+    return {name: rules.policies[name].text for name, policy in controller.policies.items() if may_fail(policy)}
 
 
 async def _reference(

@@ -49,7 +49,7 @@ class Confirmed(Record):
     name: str = Field(min_length=1, max_length=200)
     "the candidate's, as its search named it"
     search: str
-    "`gepa`, whose candidates have runs of their own in the tracker, or `random search`"
+    "the engine's name, whose candidates have runs of their own in the tracker, or `random search`"
     digest: str
     tasks: int = Field(ge=0)
     "attempted live"

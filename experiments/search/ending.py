@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from optimizers.meter import Spend
 
 from controllers.program import controller_of
-from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated
+from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated, SearchUpdated
 from experiments.search.confirmed import Confirmed
 from experiments.search.confirming import table_of as confirmed_table
 from experiments.search.families import MOST_FAMILIES, by_family, family_table, held_out
@@ -15,6 +17,7 @@ from experiments.search.job import Job
 from experiments.search.narrator import component_params, score_metrics
 from experiments.search.report import Row, as_json, best_row, compare, row_of, sentence, table_of
 from experiments.search.searching import RANDOM
+from experiments.search.spending import spend_metrics
 from experiments.search.trees import Recording
 from experiments.tracking import store_of
 from optimizers.records import TaskScore
@@ -59,6 +62,8 @@ class Outcome:
     account: Account
     confirmed: Sequence[Confirmed] = ()
     "what was attempted live after replay; none where the run is live"
+    spends: Mapping[str, Spend] = field(default_factory=dict)
+    "what each search spent of everything, the engine's first"
 
 
 def tell_baseline(job: Job, name: str, candidate: Candidate, scores: Mapping[str, Scores]) -> None:
@@ -89,6 +94,8 @@ def tell_members(job: Job, outcome: Outcome) -> None:
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     for name, scores in outcome.rivals.items():
         tell_baseline(job, name, outcome.controllers[name], {"dev": scores})
+    spent = next((spend_metrics(spend) for spend in outcome.spends.values()), {})
+    job.log.emit(SearchUpdated(metrics=spent, tags={"tiller.front": ", ".join(outcome.members)}))
 
 
 def report(job: Job, outcome: Outcome) -> dict[str, object]:
@@ -117,6 +124,8 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
         job.console.print(family_table(families, job.primary))
     job.say(text)
     job.say(outcome.account.sentence)
+    for title, spend in outcome.spends.items():
+        job.say(spend_sentence(title, spend))
     paths = {
         "run": str(job.folder),
         "candidates": str(job.folder / "candidates"),
@@ -133,7 +142,17 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
         "families": named,
         "confirmed": [one.model_dump(mode="json") for one in outcome.confirmed],
         "attempts": {**asdict(outcome.account), "recording": outcome.account.recording._asdict()},
+        "engine": job.config.engine,
+        "spent": {title: spend._asdict() for title, spend in outcome.spends.items()},
     }
+
+
+def spend_sentence(title: str, spend: Spend) -> str:
+    """What a search spent of everything, in one line: compute is what engines are compared at."""
+    return (
+        f"spent by {title}: compute of {spend.compute} attempts, {spend.attempts} of them live, {spend.tokens} tokens, "
+        f"{spend.usd:.4f} usd, {spend.wall_s:.0f} s"
+    )
 
 
 def cost_axis(objectives: Sequence[Objective]) -> str:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 LOOKS: Final = {"arm": ("s", "#6e6e6e"), "front": ("o", "#1f5fbf"), "random search": ("^", "#c4661f")}
 """Role -> marker and colour."""
-SERIES: Final = {"gepa": "front"}
-"""Search -> the role whose colour its curve has; other searches are roles themselves."""
+MAIN: Final = "front"
+"""The role whose look the curve of the run's engine has; other searches are roles themselves."""
 ROOM: Final = 0.047
 """Least distance of two labels, as a share of the height of the axes."""
 
@@ -132,7 +132,7 @@ def _curves(ax: Axes, volumes: Mapping[str, Sequence[float]]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for name, series in volumes.items():
-        marker, colour = LOOKS.get(SERIES.get(name, name), ("o", None))
+        marker, colour = LOOKS.get(name, LOOKS[MAIN])
         ax.plot(range(len(series)), series, marker=marker, color=colour, label=name, markersize=5)
     ax.set(xlabel="generation", ylabel="hypervolume of the front")
     ax.set_title("search split: telemetry, not evidence", loc="left", fontsize=10)

@@ -7,23 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
 
 from experiments.events import EventLog
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 from experiments.wiring import Wired
 from optimizers.reflection import Reflection
 from optimizers.replaying import Replaying
 from optimizers.space import Space
+
+if TYPE_CHECKING:
+    from optimizers.findings import AnalysisFinding
 
 
 @dataclass(frozen=True)
 class Job:
     """What the stages of a run share."""
 
-    config: GepaConfig
+    config: SearchConfig
     folder: Path
     wired: Wired
     log: EventLog
@@ -32,6 +36,8 @@ class Job:
     space: Space
     learned: tuple[Reflection, ...] = ()
     "moves of other runs, benchmarks and production; empty for a run that learns from its own tasks alone"
+    findings: tuple[AnalysisFinding, ...] = ()
+    "what earlier runs of the benchmark found again and again; empty for a run that learns from its own tasks alone"
 
     @property
     def primary(self) -> str:

@@ -10,8 +10,8 @@ from typing import Final
 from pydantic import Field
 
 from controllers.corpus.manifest import Manifest
-from experiments.gepa_config import GepaConfig
 from experiments.places import corpus_path
+from experiments.search_config import SearchConfig
 from experiments.whole_file import read_whole
 from signatures.digest import digest_of
 from signatures.errors import StoreError, UsageError
@@ -108,7 +108,7 @@ def segments_read(manifest: Manifest, until: int) -> tuple[SegmentRead, ...]:
     )
 
 
-def corpora_named(config: GepaConfig, root: Path, benchmark: str) -> tuple[Path, ...]:
+def corpora_named(config: SearchConfig, root: Path, benchmark: str) -> tuple[Path, ...]:
     """The corpora that `learn_from` means: files that are there. Raises UsageError for one that is not.
 
     `all` means `corpus-*.db` below `root` that hold something, and the run's own where it lies elsewhere.

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from controllers.corpus import SqliteCorpus
 from controllers.corpus.manifest import Manifest, read_manifest
 from controllers.corpus.segments import Segments, seal, segments_of
-from experiments.gepa_config import GepaConfig
 from experiments.harvest.tasks import content_key
 from experiments.production.prompts import Prompts, prompts_path
 from experiments.search.learned import LEARNED, CorpusRead, Learned, corpora_named, read_learned, segments_read
+from experiments.search_config import SearchConfig
 from experiments.whole_file import write_whole
 from experiments.wiring import Wired
 from optimizers.lessons import Lens, closed_in, lessons_of
@@ -31,7 +31,7 @@ class Taught(NamedTuple):
     note: Learned | None = None
 
 
-async def learn(config: GepaConfig, folder: Path, parts: Wired) -> Taught:
+async def learn(config: SearchConfig, folder: Path, parts: Wired) -> Taught:
     """What the corpora that the config names show, as they are now; of a resumed run, as they were when it began.
 
     Raises StoreError where a corpus cannot be read, or does not show what the run noted.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 
 from experiments.events import ArtifactWritten, Event, EventLog, SearchFinished
-from experiments.gepa_config import GepaConfig
 from experiments.mirror import Mirror
 from experiments.search.confirmed import Confirmed
 from experiments.search.confirming import confirm, confirmer, finalists
@@ -23,20 +22,19 @@ from experiments.search.finalists import traced
 from experiments.search.job import Job, progress_bar
 from experiments.search.learned import LEARNED
 from experiments.search.learning import Taught, learn
-from experiments.search.searching import GEPA, RANDOM, Searched, search_gepa, search_random
+from experiments.search.projecting import cost_of, projection
+from experiments.search.searching import RANDOM, Searched, search_main, search_rival
 from experiments.search.stages import (
-    Cost,
     arms_of,
-    cost_of,
     evaluator_of,
-    projection,
     score_arm,
     score_candidates,
     space_from,
 )
 from experiments.search.started import started_event
 from experiments.search.trees import Recording, record_trees
-from experiments.wiring import Ready, Wired, definition_of_done, ready, wired
+from experiments.search_config import SearchConfig
+from experiments.wiring import Ready, Wired, definition_of_done, wired
 from judges.manifest import require_unchanged
 from judges.probes import run_probes
 from judges.stability import rejudge
@@ -46,13 +44,6 @@ from signatures.records import Candidate
 
 if TYPE_CHECKING:
     from optimizers.replay.asking import Asking
-
-
-def project(config: GepaConfig) -> Cost:
-    """What a run of this config would cost at most. Does nothing; raises UsageError for a config that cannot run."""
-    given = ready(config)
-    arms = len(arms_of(config, given.actions))
-    return cost_of(config, given.actions, arms, harvested=len(given.splits.train) - config.train)
 
 
 async def run_search(given: Ready, folder: Path, *, quiet: bool = False) -> dict[str, object]:
@@ -94,7 +85,7 @@ def console_of(*, quiet: bool) -> Console:
 
 
 @contextmanager
-def _mirrored(config: GepaConfig, folder: Path, console: Console) -> Iterator[Callable[[Event], None] | None]:
+def _mirrored(config: SearchConfig, folder: Path, console: Console) -> Iterator[Callable[[Event], None] | None]:
     """What events are sent to while MLflow mirrors them, and one line on how that went. None without tracking."""
     if not config.tracking:
         yield None
@@ -107,7 +98,7 @@ def _mirrored(config: GepaConfig, folder: Path, console: Console) -> Iterator[Ca
 
 
 async def _stages(
-    config: GepaConfig, folder: Path, parts: Wired, taught: Taught, *, log: EventLog, console: Console
+    config: SearchConfig, folder: Path, parts: Wired, taught: Taught, *, log: EventLog, console: Console
 ) -> dict[str, object]:
     console.print(_first_line(config, parts), highlight=False)
     arms = arms_of(config, parts.actions)
@@ -120,24 +111,25 @@ async def _stages(
         job, recording = await _recorded(config, folder, parts, log=log, console=console, asking=asking)
         job = taught_job(job, taught)
         on_dev = await _arms(job)
-        gepa = await search_gepa(job)
-        rival = await search_random(job, gepa)
-        found = await _decided(job, gepa, rival)
+        main = await search_main(job)
+        rival = await search_rival(job, main)
+        found = await _decided(job, main, rival)
     evaluator = evaluator_of(parts, split="dev", namespace="dev")
     seed = seed_of("dev", config.seed)
-    with progress_bar(console, "re-estimate on dev", len(found.members) + 1) as step:
+    with progress_bar(console, "re-estimate on dev", len(found.members) + len(found.rivals)) as step:
         members = await score_candidates(evaluator, found.members, parts.splits.dev, seed=seed, step=step)
-        others = await score_candidates(evaluator, {RANDOM: found.rival}, parts.splits.dev, seed=seed, step=step)
+        others = await score_candidates(evaluator, found.rivals, parts.splits.dev, seed=seed, step=step)
     require_unchanged(folder / "manifest.json", definition_of_done(parts.benchmark, parts.splits))
     await run_probes(parts.setup.judge, parts.benchmark.probes())
     outcome = Outcome(
         arms=on_dev,
         members=members,
         rivals=others,
-        controllers={RANDOM: found.rival, **found.members},
-        volumes={GEPA: gepa.volumes, RANDOM: rival.volumes},
-        account=Account(gepa.spent.attempts or 0, found.attempts, gepa.tally.attempts, recording),
+        controllers={**found.rivals, **found.members},
+        volumes={one.title: one.volumes for one in (main, rival) if one is not None},
+        account=Account(main.spend.attempts, found.attempts, main.tally.attempts, recording),
         confirmed=found.confirmed,
+        spends={one.title: one.spend for one in (main, rival) if one is not None},
     )
     tell_members(job, outcome)
     for event in await traced(evaluator, found.members, parts.splits.dev, seed=seed):
@@ -158,7 +150,7 @@ def _asking(folder: Path, parts: Wired) -> Iterator[Asking | None]:
 
 
 async def _recorded(
-    config: GepaConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console, asking: Asking | None
+    config: SearchConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console, asking: Asking | None
 ) -> tuple[Job, Recording]:
     """The job with its recorded trees and the space that they span."""
     trees = len(parts.splits.train) + config.val_trees
@@ -174,7 +166,7 @@ async def _recorded(
 
 
 def taught_job(job: Job, taught: Taught) -> Job:
-    """The job with what was learned elsewhere: in the space of edits, and for the proposer of GEPA."""
+    """The job with what was learned elsewhere: in the space of edits, and for the engine's proposer."""
     if taught.note is None:
         return job
     train, actions = job.wired.splits.train, job.wired.actions
@@ -186,25 +178,30 @@ class Decided(NamedTuple):
     """What the searches are left with."""
 
     members: Mapping[str, Candidate]
-    "the final front of gepa"
-    rival: Candidate
+    "the final front of the run's engine"
+    rivals: Mapping[str, Candidate]
+    "the rival's best, where there is a rival"
     confirmed: tuple[Confirmed, ...] = ()
     attempts: int = 0
-    "live attempts that confirming gepa's candidates took"
+    "live attempts that confirming the engine's candidates took"
 
 
-async def _decided(job: Job, gepa: Searched, rival: Searched) -> Decided:
+async def _decided(job: Job, main: Searched, rival: Searched | None) -> Decided:
     """The final front: on values that were attempted live, unless the run is live and they all were."""
     if job.config.live:
-        return Decided({one.name: one.candidate for one in gepa.front}, rival.front[0].candidate)
+        best = {} if rival is None else {RANDOM: rival.front[0].candidate}
+        return Decided({one.name: one.candidate for one in main.front}, best)
     evaluator = confirmer(job)
     most = job.config.confirm
-    chosen = finalists(gepa, await promising(job, gepa.aside), most=most)
-    front = await confirm(job, evaluator, GEPA, chosen)
+    chosen = finalists(main, await promising(job, main.aside), most=most)
+    front = await confirm(job, evaluator, main.title, chosen)
+    attempts = sum(one.attempts for one in front.confirmed)
+    if rival is None:
+        return Decided(front.members, {}, front.confirmed, attempts)
     # As many of the rival's, so that neither search chooses its best from more live looks than the other.
     other = await confirm(job, evaluator, RANDOM, finalists(rival, (), most=most)[: len(chosen)])
-    attempts = sum(one.attempts for one in front.confirmed)
-    return Decided(front.members, next(iter(other.members.values())), (*front.confirmed, *other.confirmed), attempts)
+    best = {RANDOM: next(iter(other.members.values()))}
+    return Decided(front.members, best, (*front.confirmed, *other.confirmed), attempts)
 
 
 async def _arms(job: Job) -> Mapping[str, Scores]:
@@ -223,13 +220,15 @@ async def _arms(job: Job) -> Mapping[str, Scores]:
     return on_dev
 
 
-def _first_line(config: GepaConfig, parts: Wired) -> str:
+def _first_line(config: SearchConfig, parts: Wired) -> str:
     who = f"{config.benchmark}, worker {parts.setup.worker.fingerprint.name}, seed {config.seed}"
+    if config.engine != "gepa_search":
+        who += f", engine {config.engine_name}"
     if parts.lm is None:
         return f"{who}: rule policies and the mined proposer, no language model (use one with --lm MODEL)"
     return f"{who}: policies and reflection by {parts.lm.model}"
 
 
-def _identity(config: GepaConfig) -> dict[str, object]:
+def _identity(config: SearchConfig) -> dict[str, object]:
     """What makes two searches the same: not where they run, how many episodes at once, or who watches."""
     return config.told(without=frozenset({"root", "concurrency", "tracking", "corpus"}))

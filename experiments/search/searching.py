@@ -1,4 +1,4 @@
-"""The two searches of a run: GEPA, and random search with the compute that GEPA's evaluations stood for."""
+"""The searches of a run: its engine's, and random search with the compute that the engine's evaluations stood for."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from controllers.baselines import seed_candidate
+from experiments.search.engines import OWN_FLOOR, RIVAL, kit_of, limits_of, start_of
 from experiments.search.job import Job
 from experiments.search.narrator import Narrator
-from experiments.search.stages import evaluator_of, proposer_of, start_of
+from experiments.search.spending import kept_spend
+from experiments.search.stages import evaluator_of, proposer_of
 from optimizers.archive import Archive
+from optimizers.engines import engine_of
 from optimizers.evaluator import Evaluator
+from optimizers.meter import Limits, Spend
 from optimizers.records import Tally
-from optimizers.search import Found, SearchPlan
-from optimizers.search.gepa_search import GepaSearch
-from optimizers.search.random_search import RandomSearch
+from optimizers.search import Found, Kit, SearchPlan
 from signatures.records import Amounts, Candidate
 
-GEPA: Final = "gepa"
 RANDOM: Final = "random search"
 
 
@@ -33,11 +34,11 @@ class Searched:
     "what the record did not support and no attempt was left for"
     volumes: tuple[float, ...]
     tally: Tally
-    spent: Amounts
-    "live attempts, and what models cost"
+    spend: Spend
+    "of everything: compute, live attempts, tokens, usd and wall time"
 
     @classmethod
-    def of(cls, title: str, archive: Archive, narrator: Narrator, evaluator: Evaluator) -> Searched:
+    def of(cls, title: str, archive: Archive, narrator: Narrator, spend: Spend) -> Searched:
         """What is left of a search."""
         found = narrator.found_by_digest
         return cls(
@@ -46,37 +47,59 @@ class Searched:
             start=next(one for one in found.values() if one.decision == "seed"),
             aside=tuple(narrator.aside_by_digest.values()),
             volumes=tuple(narrator.volumes),
-            tally=evaluator.tally,
-            spent=evaluator.budget.spent,
+            tally=narrator.evaluator.tally,
+            spend=spend,
         )
 
 
-async def search_gepa(job: Job) -> Searched:
-    """GEPA on the run's budget of live attempts. Raises UsageError, Outage and what else its evaluations raise."""
-    budget = Amounts(attempts=job.config.max_attempts, usd=job.config.max_usd)
-    evaluator = evaluator_of(job.wired, split="search", namespace=GEPA, replay=job.replay, budget=budget)
-    narrator = Narrator(job.log.emit, job.console, evaluator, title=GEPA)
+async def search_main(job: Job) -> Searched:
+    """The run's engine, on its limits and its budget of live attempts.
+
+    Raises UsageError, Outage and what else its evaluations raise.
+    """
+    config, title = job.config, job.config.engine_name
+    evaluator = evaluator_of(
+        job.wired,
+        split="search",
+        namespace=title,
+        replay=job.replay,
+        budget=Amounts(attempts=config.max_attempts),
+        limits=limits_of(config),
+    )
     proposer = proposer_of(job.wired, job.space, job.learned)
-    plan = _plan(job, start_of(job.config, job.wired))
-    archive = await GepaSearch().search(plan, evaluator, proposer, narrator)
-    searched = Searched.of(GEPA, archive, narrator, evaluator)
-    job.say(_told(searched))
-    return searched
+    engine = engine_of(config.engine, kit_of(job, proposer))
+    narrator = Narrator(job.log.emit, job.console, evaluator, title=title)
+    archive = await engine.search(_plan(job, start_of(config, job.wired.lm)), evaluator, proposer, narrator)
+    return _ended(job, title, archive, narrator)
 
 
-async def search_random(job: Job, rival: Searched) -> Searched:
-    """Random search until its evaluations stand for as many attempts as the rival's; live, on as many as it spent."""
-    budget = Amounts(attempts=max(rival.spent.attempts or 0, job.config.least_attempts))
-    evaluator = evaluator_of(job.wired, split="search", namespace="random", replay=job.replay, budget=budget)
+async def search_rival(job: Job, main: Searched) -> Searched | None:
+    """Random search until its evaluations stand for as many attempts as the engine's; live, on as many as it spent.
+
+    None beside an engine that needs no floor.
+    """
+    if job.config.engine in OWN_FLOOR:
+        return None
+    limits = Limits() if job.config.live else Limits(compute=max(1, main.tally.attempts))
+    budget = Amounts(attempts=max(main.spend.attempts, job.config.least_attempts))
+    evaluator = evaluator_of(
+        job.wired, split="search", namespace="random", replay=job.replay, budget=budget, limits=limits
+    )
+    proposer = proposer_of(job.wired, job.space)
+    engine = engine_of(RIVAL, Kit(space=job.space, steer_legal=tuple(job.wired.actions), proposer=proposer))
     narrator = Narrator(job.log.emit, job.console, evaluator, title=RANDOM, children=False)
-    plan = _plan(job, seed_candidate(), compute=None if job.config.live else rival.tally.attempts)
-    archive = await RandomSearch(job.space).search(plan, evaluator, proposer_of(job.wired, job.space), narrator)
-    searched = Searched.of(RANDOM, archive, narrator, evaluator)
-    job.say(_told(searched))
+    archive = await engine.search(_plan(job, seed_candidate()), evaluator, proposer, narrator)
+    return _ended(job, RANDOM, archive, narrator)
+
+
+def _ended(job: Job, title: str, archive: Archive, narrator: Narrator) -> Searched:
+    """What is left of a search, its spend kept in the run folder, and one line on what it took."""
+    searched = Searched.of(title, archive, narrator, kept_spend(job.folder, title, narrator.evaluator.meter.spent()))
+    job.say(_told(searched, narrator.evaluator))
     return searched
 
 
-def _plan(job: Job, start: Candidate, *, compute: int | None = None) -> SearchPlan:
+def _plan(job: Job, start: Candidate) -> SearchPlan:
     config, splits = job.config, job.wired.splits
     return SearchPlan(
         start=start,
@@ -86,21 +109,21 @@ def _plan(job: Job, start: Candidate, *, compute: int | None = None) -> SearchPl
         generations=config.generations,
         iterations=config.iterations,
         minibatch=config.minibatch,
-        compute=compute,
     )
 
 
-def _told(searched: Searched) -> str:
+def _told(searched: Searched, evaluator: Evaluator) -> str:
     """What the evaluations of a search were and took, in one line."""
-    tally, spent = searched.tally, searched.spent
+    tally, spend = searched.tally, searched.spend
     said = f"{searched.title}: {tally.scores} evaluations, {tally.replayed} of them replayed from the corpus"
     if tally.aside:
         said += f", {tally.aside} without support set aside"
-    said += f"; {spent.attempts or 0} live attempts"
+    said += f"; {spend.attempts} live attempts"
     if tally.replayed:
         said += f", where live evaluations would have taken {tally.attempts}"
-    if spent.tokens is not None:
-        said += f"; {spent.tokens} tokens, {spent.usd} usd"
+    if spend.tokens or spend.usd:
+        said += f"; {spend.tokens} tokens, {spend.usd:.4f} usd"
     if tally.asked or tally.saved:
         said += f"; replay asked models {tally.asked} times and saved {tally.saved} calls"
-    return said
+    reached = evaluator.meter.over()
+    return f"{said}; ended by its limit of {reached}" if reached else said

@@ -8,20 +8,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from experiments.events import SearchStarted
-from experiments.gepa_config import GepaConfig
+from experiments.events import SEARCH_TAG, SearchStarted
 from experiments.search.learned import Learned
+from experiments.search_config import SearchConfig
 from experiments.wiring import Wired
 
 HOME: Final = Path(__file__).parents[2]
 """The folder that the packages lie in."""
 
 
-def started_event(config: GepaConfig, folder: Path, parts: Wired, learned: Learned | None = None) -> SearchStarted:
+def started_event(config: SearchConfig, folder: Path, parts: Wired, learned: Learned | None = None) -> SearchStarted:
     """Config as params; data digests, manifest, splits, versions, commit and what was learned from as tags."""
     flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in config.told().items()}
     manifest = parts.manifest
     tags = {
+        SEARCH_TAG: config.engine_name,
         "tiller.manifest": manifest.digest,
         "tiller.judge": manifest.judge,
         "tiller.worker": parts.setup.worker.fingerprint.model_dump_json(),
@@ -30,7 +31,7 @@ def started_event(config: GepaConfig, folder: Path, parts: Wired, learned: Learn
         **{f"tiller.split.{name}": digest for name, digest in manifest.splits.items()},
         **{
             f"tiller.version.{name}": found
-            for name in ("tiller", "dspy", "gepa", "mlflow")
+            for name in ("tiller", "dspy", "gepa", "optuna", "mlflow")
             if (found := _version(name))
         },
         **({} if learned is None else learned.tags),
@@ -38,7 +39,7 @@ def started_event(config: GepaConfig, folder: Path, parts: Wired, learned: Learn
     return SearchStarted(
         run_id=folder.name,
         benchmark=parts.benchmark.id,
-        engine="gepa",
+        engine=config.engine_name,
         seed=config.seed,
         config=flat,
         tags=tags,

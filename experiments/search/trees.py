@@ -11,8 +11,8 @@ from pydantic import Field
 from controllers.baselines import seed_candidate
 from controllers.history import Seen
 from controllers.progress import ended_by_infrastructure
-from experiments.gepa_config import GepaConfig
 from experiments.search.stages import Step, evaluator_of, plan_of
+from experiments.search_config import SearchConfig
 from experiments.whole_file import read_whole, write_whole
 from experiments.wiring import Wired
 from optimizers.collect.collecting import Collected, CollectPlan, collect, tree_spec
@@ -53,7 +53,7 @@ class Recorded(NamedTuple):
     recording: Recording
 
 
-async def record_trees(config: GepaConfig, wired: Wired, step: Step) -> Recorded:
+async def record_trees(config: SearchConfig, wired: Wired, step: Step) -> Recorded:
     """Record, or recall, a tree for each train task and some val tasks; join it with what was bought; judge it all.
 
     A tree that infrastructure spoilt is grown again; which trees a run replays is kept in its folder, so that a

@@ -13,6 +13,9 @@ from signatures.records import (
     AttemptResult,
     Failure,
     Finite,
+    GivenTier,
+    GrantedTools,
+    Steer,
     SteerKind,
     WorkerFingerprint,
 )
@@ -125,11 +128,17 @@ class Opened(Body):
 
 
 class SteerTold(Body):
-    """What to tell the worker beside the task: nothing where the text is empty."""
+    """What to tell the worker beside the task: nothing where the text is empty.
+
+    `tier` and `tools` are there where the release's action gives them: the worker to make the attempt with, and the
+    tools that it may use.
+    """
 
     kind: SteerKind
     action: str
     text: str
+    tier: GivenTier = ""
+    tools: GrantedTools = None
 
 
 class AttemptDue(Body):
@@ -154,12 +163,16 @@ class AttemptDue(Body):
             index=due.index,
             parent_id=due.parent_id,
             start_state=due.start,
-            steer=SteerTold(kind=given.steer.kind, action=given.steer.action, text=given.steer.text),
+            steer=_told(given.steer),
             seed=given.seed,
             repeat=given.repeat,
             turns_limit=given.turns_limit,
             wall_limit_s=given.wall_limit_s,
         )
+
+
+def _told(steer: Steer) -> SteerTold:
+    return SteerTold(kind=steer.kind, action=steer.action, text=steer.text, tier=steer.tier, tools=steer.tools)
 
 
 class Selected(Body):

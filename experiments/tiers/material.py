@@ -103,10 +103,14 @@ def gather_answers(config: DemoteConfig, into: Path) -> int:
 
 def _models_in(path: Path, text: str) -> tuple[str, ...]:
     try:
-        bodies = [json.loads(component) for component in json.loads(text)["components"].values()]
-        names = [str(body["model"]) for body in bodies if body.get("tier") != "rule"]
+        bodies = {name: json.loads(component) for name, component in json.loads(text)["components"].items()}
+        names = [str(body["model"]) for body in bodies.values() if body.get("tier") != "rule"]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path}: not a saved controller") from error
+    if "program" in bodies:
+        raise UsageError(
+            f"{path}: is a strategy program: it has no decisions of a model that rules could make one by one"
+        )
     if not names:
         raise UsageError(f"{path}: every decision is a rule's already")
     return tuple(dict.fromkeys(names))

@@ -11,31 +11,30 @@ import numpy as np
 import numpy.typing as npt
 
 from controllers.policies.rule import Condition, Rule, parse_rules
+from controllers.program import NAMES
+from optimizers.comparing import HOPELESS, LEAST_ROWS, Places, masks_of, where_said
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.space import Space, with_default, with_rule
 from signatures.digest import seed_of
 from signatures.records import Candidate, Cost, PolicyName
 
-LEAST_ROWS: Final = 8
-"""Moves on each side of a comparison below which it says nothing."""
 SHORTLIST: Final = 6
 """The strongest edits, one of which is drawn: repeated proposals from one parent should differ."""
-HOPELESS: Final = 0.05
-"""Share of further attempts that improved anything, below which stopping is proposed."""
 ALL_LEARNED: Final = 400
 """Learned moves of a policy that every proposal looks at; of more, half are drawn, so that proposals still differ."""
 MOST_LEARNED: Final = 4_000
 """Learned moves of a policy that one proposal looks at."""
 
 
-class Finding(NamedTuple):
-    """One edit and the evidence for it; `strength` is a z score over moves."""
+class Edit(NamedTuple):
+    """One edit, the evidence for it and what it is expected to do; `strength` is a z score over moves."""
 
     when: tuple[Condition, ...]
     action: str
     strength: float
     evidence: str
+    hypothesis: str
 
 
 class MinedProposer:
@@ -56,18 +55,20 @@ class MinedProposer:
     async def propose(
         self, candidate: Candidate, component: PolicyName, records: Sequence[Reflection], *, seed: int
     ) -> tuple[Proposal | None, Cost]:
-        """One of the strongest edits, drawn by `seed`; None where no comparison has enough moves."""
+        """One of the strongest edits, drawn by `seed`; None where no comparison has enough moves, and for a program."""
+        if component not in candidate.components or component not in NAMES:
+            return None, Cost()
         rows = [record for record in records if record.policy == component]
         rows += self._drawn(candidate, component, seed)
         find = self._stops if component == "stop" else self._switches
-        findings = sorted(find(candidate, component, rows), key=lambda f: -f.strength)
-        edits = ((finding, _edited(candidate, component, finding)) for finding in findings)
-        changes = list(islice(((f, text) for f, text in edits if text != candidate.components[component]), SHORTLIST))
+        edits = sorted(find(candidate, component, rows), key=lambda edit: -edit.strength)
+        texts = ((edit, _edited(candidate, component, edit)) for edit in edits)
+        changes = list(islice(((e, text) for e, text in texts if text != candidate.components[component]), SHORTLIST))
         if not changes:
             return None, Cost()
         rng = random.Random(seed_of("mined", seed, candidate.digest, component))
-        chosen, text = rng.choices(changes, weights=[f.strength for f, _ in changes])[0]
-        return Proposal(text=text, evidence=chosen.evidence, proposer=self.name), Cost()
+        chosen, text = rng.choices(changes, weights=[edit.strength for edit, _ in changes])[0]
+        return Proposal(text=text, evidence=chosen.evidence, proposer=self.name, hypothesis=chosen.hypothesis), Cost()
 
     def _drawn(self, candidate: Candidate, component: PolicyName, seed: int) -> list[Reflection]:
         """The learned moves that this proposal looks at. Raises UsageError for a model's component."""
@@ -84,7 +85,7 @@ class MinedProposer:
         chosen = rng.sample(range(len(rows)), min(MOST_LEARNED, max(ALL_LEARNED, len(rows) // 2)))
         return [rows[index] for index in sorted(chosen)]
 
-    def _switches(self, candidate: Candidate, component: PolicyName, rows: Sequence[Reflection]) -> list[Finding]:
+    def _switches(self, candidate: Candidate, component: PolicyName, rows: Sequence[Reflection]) -> list[Edit]:
         choice = current_choice(candidate, component)
         actions = [row.action for row in rows]
         stays_N = np.array([choice(row.features) == row.action for row in rows], dtype=bool)
@@ -93,8 +94,8 @@ class MinedProposer:
         takes_A_N = {
             a: np.array([a == action for action in actions], dtype=bool) for a in self.space.actions[component]
         }
-        found: list[Finding] = []
-        for when, mask_N in self._masks(rows):
+        found: list[Edit] = []
+        for when, mask_N in masks_of(rows, self.space.conditions()):
             for action, takes_N in takes_A_N.items():
                 then_N, now_N = places.comparable(mask_N & takes_N & ~stays_N, mask_N & stays_N)
                 if now_N.sum() < LEAST_ROWS or then_N.sum() < LEAST_ROWS:
@@ -102,76 +103,30 @@ class MinedProposer:
                 strength = places.z(gains_N, then_N, now_N)
                 if strength > 0.5:
                     text = _compared(when, action, gains_N[then_N], gains_N[now_N]) + _learned(rows, then_N | now_N)
-                    found.append(Finding(when, action, strength, text))
+                    found.append(
+                        Edit(when, action, strength, text, _expected(when, action, gains_N[then_N], gains_N[now_N]))
+                    )
         return found
 
-    def _stops(self, candidate: Candidate, component: PolicyName, rows: Sequence[Reflection]) -> list[Finding]:
+    def _stops(self, candidate: Candidate, component: PolicyName, rows: Sequence[Reflection]) -> list[Edit]:
         choice = current_choice(candidate, component)
         rows = [row for row in rows if choice(row.features) != "done"]
         gains_N = np.array([row.gain for row in rows], dtype=np.float64)
         turns_N = np.array([row.turns for row in rows], dtype=np.float64)
-        found: list[Finding] = []
-        for when, mask_N in self._masks(rows):
+        found: list[Edit] = []
+        for when, mask_N in masks_of(rows, self.space.conditions()):
             n = int(mask_N.sum())
             if not when or n < LEAST_ROWS:
                 continue
             improved = float((gains_N[mask_N] > 0).mean())
             if improved <= HOPELESS:
-                text = f"where {_said(when)}, {improved:.0%} of {n} further attempts improved `correct`"
+                text = f"where {where_said(when)}, {improved:.0%} of {n} further attempts improved `correct`"
                 text += _learned(rows, mask_N)
                 saved = float(turns_N[mask_N].mean())
-                found.append(Finding(when, "done", n**0.5, f"{text}; stopping saves {saved:.1f} turns each"))
+                hypothesis = f"Stopping where {where_said(when)} costs no `correct` and saves {saved:.1f} turns a time."
+                evidence = f"{text}; stopping saves {saved:.1f} turns each"
+                found.append(Edit(when, "done", n**0.5, evidence, hypothesis))
         return found
-
-    def _masks(self, rows: Sequence[Reflection]) -> list[tuple[tuple[Condition, ...], npt.NDArray[np.bool_]]]:
-        if not rows:
-            return []
-        masks: list[tuple[tuple[Condition, ...], npt.NDArray[np.bool_]]] = [((), np.ones(len(rows), dtype=bool))]
-        values_F_N = {
-            name: np.array([row.features.get(name, np.nan) for row in rows], dtype=np.float64)
-            for name in self.space.thresholds
-        }
-        for condition in self.space.conditions():
-            seen_N = values_F_N[condition.feature]  # NaN where it was not observed: then no condition on it holds
-            holds_N = seen_N <= condition.value if condition.op == "<=" else seen_N > condition.value
-            if 0 < holds_N.sum() < len(rows):
-                masks.append(((condition,), holds_N))
-        return masks
-
-
-class Places:
-    """Where moves were made: each kind of `origin` is a place, the search's own tasks one of them."""
-
-    def __init__(self, rows: Sequence[Reflection]) -> None:
-        origins = [row.origin for row in rows]
-        self.masks_P_N = [np.array([one == origin for one in origins], dtype=bool) for origin in sorted(set(origins))]
-
-    def comparable(
-        self, then_N: npt.NDArray[np.bool_], now_N: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Both sides without the places that hold fewer than two moves of either; of one place both as they are."""
-        if len(self.masks_P_N) < 2:
-            return then_N, now_N
-        kept_N = np.zeros(len(then_N), dtype=bool)
-        for place_N in self.masks_P_N:
-            if (then_N & place_N).sum() > 1 and (now_N & place_N).sum() > 1:
-                kept_N |= place_N
-        return then_N & kept_N, now_N & kept_N
-
-    def z(self, gains_N: npt.NDArray[np.float64], then_N: npt.NDArray[np.bool_], now_N: npt.NDArray[np.bool_]) -> float:
-        """Welch's statistic; of several places that of the mean difference, each weighted by n m / (n + m).
-
-        The weights are Cochran's (1954). Both sides must be comparable.
-        """
-        pairs = [(gains_N[then_N & place_N], gains_N[now_N & place_N]) for place_N in self.masks_P_N]
-        pairs = [(then, now) for then, now in pairs if len(then) and len(now)]
-        if len(pairs) == 1:
-            return welch_z(*pairs[0])
-        weights = [len(a) * len(b) / (len(a) + len(b)) for a, b in pairs]
-        variances = [a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b) for a, b in pairs]
-        difference = float(sum(w * (a.mean() - b.mean()) for w, (a, b) in zip(weights, pairs, strict=True)))
-        error = float(np.sqrt(sum(w * w * v for w, v in zip(weights, variances, strict=True))))
-        return difference / error if error > 0 else 8.0 * float(np.sign(difference))
 
 
 def _learned(rows: Sequence[Reflection], mask_N: npt.NDArray[np.bool_]) -> str:
@@ -180,10 +135,10 @@ def _learned(rows: Sequence[Reflection], mask_N: npt.NDArray[np.bool_]) -> str:
     return f" ({len(origins)} of these moves learned from {', '.join(sorted(set(origins)))})" if origins else ""
 
 
-def _edited(candidate: Candidate, component: PolicyName, finding: Finding) -> str:
-    if not finding.when:
-        return with_default(candidate, component, finding.action).components[component]
-    rule = Rule(when=finding.when, then={finding.action: 1.0})
+def _edited(candidate: Candidate, component: PolicyName, edit: Edit) -> str:
+    if not edit.when:
+        return with_default(candidate, component, edit.action).components[component]
+    rule = Rule(when=edit.when, then={edit.action: 1.0})
     return with_rule(candidate, component, rule).components[component]
 
 
@@ -200,22 +155,19 @@ def current_choice(candidate: Candidate, component: PolicyName) -> Callable[[Map
     return choose
 
 
-def welch_z(a_N: npt.NDArray[np.float64], b_N: npt.NDArray[np.float64]) -> float:
-    """Welch's statistic of mean(a) - mean(b); where neither side varies, 8 times the sign of the difference."""
-    difference = float(a_N.mean() - b_N.mean())
-    error = float(np.sqrt(a_N.var(ddof=1) / len(a_N) + b_N.var(ddof=1) / len(b_N)))
-    return difference / error if error > 0 else 8.0 * float(np.sign(difference))
-
-
 def _compared(
     when: tuple[Condition, ...], action: str, then_N: npt.NDArray[np.float64], now_N: npt.NDArray[np.float64]
 ) -> str:
-    where = f"where {_said(when)}, " if when else ""
+    where = f"where {where_said(when)}, " if when else ""
     return (
         f"{where}`{action}` changed `correct` by {then_N.mean():+.3f} over {len(then_N)} moves, "
         f"what is done now by {now_N.mean():+.3f} over {len(now_N)}"
     )
 
 
-def _said(when: tuple[Condition, ...]) -> str:
-    return " and ".join(f"{c.feature} {c.op} {c.value:g}" for c in when)
+def _expected(
+    when: tuple[Condition, ...], action: str, then_N: npt.NDArray[np.float64], now_N: npt.NDArray[np.float64]
+) -> str:
+    where = f" where {where_said(when)}" if when else ""
+    difference = then_N.mean() - now_N.mean()
+    return f"Choosing `{action}`{where} changes `correct` by {difference:+.3f} a move against what is done now."

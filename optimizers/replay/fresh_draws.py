@@ -43,7 +43,7 @@ class FreshDraws:
         trees = {task.digest: tree for task in evidence.tasks if (tree := evidence.trees.trees.get(task.digest))}
         answers: list[Estimate | Refusal] = []
         for name, controller in zip(asked.names, asked.controllers, strict=True):
-            if {policy: controller.candidate.components[policy] for policy in ("stop", "topology")} != {
+            if {policy: controller.candidate.components.get(policy) for policy in ("stop", "topology")} != {
                 policy: arm.components[policy] for policy in ("stop", "topology")
             }:
                 reason = f"the closed form holds for random@{self.k} alone: use tree replay"

@@ -21,7 +21,7 @@ from controllers.policies.rule import RuleList, RulePolicy, parse_rules
 from optimizers.episode_log import EpisodeLog, Floats, Option, Target
 from optimizers.logs.tabled import POLICIES, Indices, hashed
 from optimizers.replay.asking import Asking
-from signatures.errors import UsageError
+from signatures.errors import NoSupport, UsageError
 from signatures.records import PolicyName, Task
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 16
 """Questions to a model under way at the same time."""
+OF_PROGRAMS: Final = "a log of draws does not tell what a strategy program would do: replay it on recorded trees"
 NOTHING_SHOWN: Final = View(Task(digest="", benchmark="", prompt=""), {}, ())
 """What a rule is shown beside features and legal actions."""
 
@@ -62,8 +63,10 @@ async def target_of(
     Rules are shown features and legal actions, which the log holds. A model is also shown the task and traces: `views`
     (`optimizers/replay/views.py`) gives them, and each distinct input is asked once. `unknown` lists, for a
     candidate that refines anywhere, the steers in its rules that no recorded state offers. Raises UsageError for a
-    model without `views`; what `Asking.weights` raises.
+    model without `views`; NoSupport for a strategy program; what `Asking.weights` raises.
     """
+    if programs := [name for name, controller in named.items() if controller.program is not None]:
+        raise NoSupport(f"{programs[0]}: {OF_PROGRAMS}")
     choosing = Choosing(log, log.state_L.astype(np.int64), _choices(log), ask, views)
     probability_L_C = np.empty((len(log.state_L), len(named)))
     unknown: list[tuple[str, ...]] = []

@@ -20,7 +20,7 @@ from controllers.policies import View
 from controllers.program import Controller
 from controllers.selector import select
 from optimizers.reflection import Reflection, reflections
-from optimizers.scoring import episode_values
+from optimizers.scoring import episode_values, unselected_values
 from optimizers.setup import Grant
 from signatures.records import Amounts, Objective, PolicyName, Task
 
@@ -69,6 +69,7 @@ class TreeReplay:
         self._features: dict[tuple[str, ...], dict[str, float]] = {}
         self._moves: dict[str, list[Reflection]] = {}
         self._outcomes: dict[tuple[str, ...], Mapping[str, float | None]] = {}
+        self.around = ReplayAround(self)
 
     def moves(self, task_digest: str) -> list[Reflection]:
         """The moves that a task's tree shows; none where nothing is recorded."""
@@ -106,10 +107,11 @@ class TreeReplay:
         async def chances(policy: PolicyName, actions: tuple[str, ...]) -> dict[str, float]:
             if len(actions) == 1:
                 return {actions[0]: 1.0}
-            answer = await controller.policies[policy].decide(View(task, features, actions, path))
+            answer = await controller.policies[policy].decide(View(task, features, actions, path, self.around))
             return {a: p for a, p in distribution(answer.weights, actions).items() if p > 0}
 
-        done = (await chances("stop", STOP)).get("done", 0.0) if path else 0.0
+        asked = path or controller.begins_with_stop
+        done = (await chances("stop", STOP)).get("done", 0.0) if asked else 0.0
         branches: Branches = []
         lost = 0.0
         if done < 1:
@@ -146,7 +148,8 @@ class TreeReplay:
         key = tuple(seen.attempt.id for seen in path)
         if key not in self._outcomes:
             chosen = select(path)
-            assert chosen is not None
+            if chosen is None:
+                return unselected_values(path, None, self._objectives)
             id = chosen.attempt.id
             self._outcomes[key] = episode_values(path, id, tree.verdicts.get(id), self._objectives)
         return self._outcomes[key]
@@ -157,7 +160,7 @@ class TreeReplay:
 
     def expected(self, tree: Tree, leaves: Branches, unsupported: float) -> Replayed:
         """The mean over finished episodes, each with its probability; what is unsupported is not in it."""
-        outcomes = [(mass, self._outcome(tree, path), path) for mass, path in leaves if path]
+        outcomes = [(mass, self._outcome(tree, path), path) for mass, path in leaves]
         held = math.fsum(mass for mass, _, _ in outcomes)
         values: dict[str, float | None] = {}
         for name in (objective.name for objective in self._objectives):
@@ -167,6 +170,26 @@ class TreeReplay:
         attempts = math.fsum(mass * len(path) for mass, _, path in outcomes) / (held or 1.0)
         turns = math.fsum(mass * _turns(path) for mass, _, path in outcomes) / (held or 1.0)
         return Replayed(values, unsupported, Amounts(attempts=round(attempts), turns=round(turns)))
+
+
+class ReplayAround:
+    """The episode around a decision under replay, for programs."""
+
+    def __init__(self, trees: TreeReplay) -> None:
+        self._trees = trees
+
+    @property
+    def steers(self) -> tuple[str, ...]:
+        """Those of the grant."""
+        return self._trees.grant.steer_legal
+
+    def left(self, history: Path) -> Amounts:
+        """As `TreeReplay.left`."""
+        return self._trees.left(history)
+
+    def observed(self, history: Path) -> Mapping[str, float]:
+        """As `TreeReplay.observed`."""
+        return self._trees.observed(history, self._trees.left(history))
 
 
 def _turns(path: Path) -> int:

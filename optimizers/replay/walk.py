@@ -31,6 +31,8 @@ class Walk:
     task: Task
     ask: Ask
     seed: int
+    begins_with_stop: bool = False
+    "as `Controller.begins_with_stop`"
 
     async def episode(self) -> tuple[float, Path]:
         """The attempts of one episode, and how much of what could have happened on the way the tree holds."""
@@ -54,10 +56,11 @@ class Walk:
         async def chances(policy: PolicyName, actions: tuple[str, ...]) -> dict[str, float]:
             if len(actions) == 1:
                 return {actions[0]: 1.0}
-            answer = await self.ask(policy, View(self.task, features, actions, path))
+            answer = await self.ask(policy, View(self.task, features, actions, path, self.trees.around))
             return {action: p for action, p in distribution(answer.weights, actions).items() if p > 0}
 
-        if path and self._drawn("stop", path, await chances("stop", STOP)) == "done":
+        asked = path or self.begins_with_stop
+        if asked and self._drawn("stop", path, await chances("stop", STOP)) == "done":
             return 1.0, path
         moves = await chances("topology", legal)
         mass, held = _held(moves, {action: self._fanned(action, path) for action in moves})
@@ -92,7 +95,9 @@ class Walk:
         return branches[int(self._drawn("attempt", path, shares))][1]
 
 
-async def walked(trees: TreeReplay, task: Task, ask: Ask, *, walks: int, seed: int) -> Replayed | None:
+async def walked(
+    trees: TreeReplay, task: Task, ask: Ask, *, walks: int, seed: int, begins_with_stop: bool = False
+) -> Replayed | None:
     """The mean of `walks` walks on `task`; None where nothing of the task is recorded.
 
     With one walk the values are those of a single episode. Over many walks the mean of their weights is the supported
@@ -101,7 +106,8 @@ async def walked(trees: TreeReplay, task: Task, ask: Ask, *, walks: int, seed: i
     tree = trees.trees.get(task.digest)
     if tree is None:
         return None
-    ends = [await Walk(trees, tree, task, ask, seed_of("walks", seed, number)).episode() for number in range(walks)]
+    seeds = [seed_of("walks", seed, number) for number in range(walks)]
+    ends = [await Walk(trees, tree, task, ask, one, begins_with_stop).episode() for one in seeds]
     leaves = [(mass / walks, path) for mass, path in ends if mass > 0]
     return trees.expected(tree, leaves, max(0.0, 1.0 - math.fsum(mass for mass, _ in leaves)))
 

@@ -12,24 +12,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optimizers.archive import Archive
+from optimizers.book import MOST_IDLE, Behaviour, Book
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Evaluator
 from optimizers.gepa_adapter import Adapter, Example
+from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
-from optimizers.search import Listener, SearchPlan
-from signatures.errors import UsageError
+from optimizers.racing import DEFAULT, Race
+from optimizers.search import Engine, Kit, Listener, SearchPlan
+from signatures.records import Record
+
+
+class Options(Record):
+    """It has none."""
 
 
 class GepaSearch:
     """The GEPA engine."""
+
+    def __init__(self, *, known: Behaviour | None = None, race: Race = DEFAULT) -> None:
+        self.known = known
+        self.race = race
 
     async def search(self, plan: SearchPlan, evaluator: Evaluator, proposer: Proposer, listener: Listener) -> Archive:
         """Run gepa in a thread. Raises UsageError where the budget cannot pay for one evaluation of the seed."""
         import gepa
 
         require_budget(plan, evaluator)
-        adapter = Adapter(plan, evaluator, proposer, listener, Bridge())
-        pace = Pace(plan, evaluator, adapter, listener)
+        book = Book(plan, evaluator, listener, letter="g", known=self.known)
+        adapter = Adapter(book, proposer, Bridge(), race=self.race)
+        pace = Pace(adapter)
 
         def optimize() -> None:
             gepa.optimize(
@@ -52,16 +64,13 @@ class GepaSearch:
         await adapter.bridge.run(optimize)
         if adapter.kept.error is not None:
             raise adapter.kept.error
-        pace.close_generation()
-        return adapter.archive
+        return book.close()
 
 
-def require_budget(plan: SearchPlan, evaluator: Evaluator) -> None:
-    """Raises UsageError unless the budget pays for the seed candidate on the val tasks and one iteration."""
-    need = evaluator.cost_of(len(plan.val) + 2 * plan.minibatch)
-    left = evaluator.budget.left("attempts")
-    if left is not None and left < need:
-        raise UsageError(f"a budget of {left:g} attempts is too small: one evaluation and one proposal may take {need}")
+def engine(kit: Kit) -> Engine:
+    """With what tells equal behaviours in the kit's states."""
+    kit.settings(Options, "gepa_search")
+    return GepaSearch(known=kit.behaviour())
 
 
 class Loader:
@@ -91,7 +100,7 @@ class FrontSelector:
 
     def select_candidate_idx(self, state: Any) -> int:
         """gepa's index of the chosen parent."""
-        front = [entry.candidate for entry in self._adapter.archive.front()]
+        front = [entry.candidate for entry in self._adapter.book.archive.front()]
         index = {self._adapter.digest_of(texts): i for i, texts in enumerate(state.program_candidates)}
         known = [index[digest] for digest in front if digest in index]
         return self._rng.choice(known) if known else 0
@@ -114,41 +123,29 @@ class Rotation:
 
 
 class Pace:
-    """Counts iterations into generations, and stops at the last one or when the next may not be payable."""
+    """Stops gepa where the book is closed, after the plan's iterations, or where the next may not be payable."""
 
-    def __init__(self, plan: SearchPlan, evaluator: Evaluator, adapter: Adapter, listener: Listener) -> None:
-        self._plan = plan
-        self._evaluator = evaluator
+    def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._listener = listener
         self._iterations = 0
-        self._closed = -1
+        self._idle = self._told = 0
 
     def __call__(self, state: Any) -> bool:
         """Whether to stop before another iteration."""
-        if self._adapter.kept.error is not None or self._adapter.bridge.closed:
+        adapter = self._adapter
+        if adapter.kept.error is not None or adapter.bridge.closed:
             return True
-        if self._iterations >= self._plan.generations * self._plan.iterations:
+        book, plan = adapter.book, adapter.book.plan
+        if self._idle >= MOST_IDLE or (not book.bounded and self._iterations >= plan.generations * plan.iterations):
             return True
-        return not self._evaluator.affords(len(self._plan.val) + 2 * self._plan.minibatch)
-
-    def on_valset_evaluated(self, event: Any) -> None:
-        """The seed candidate is generation 0, alone."""
-        if event["candidate_idx"] == 0:
-            self.close_generation()
+        return not book.open or not book.evaluator.affords(len(plan.val) + 2 * plan.minibatch)
 
     def on_iteration_end(self, event: Any) -> None:
-        """One iteration more; a generation ends after a fixed number of them."""
+        """One iteration more. Many in a row in which nothing was proposed are the end of a search without another."""
         self._iterations += 1
-        if self._iterations % self._plan.iterations == 0:
-            self.close_generation()
-
-    def close_generation(self) -> None:
-        """Tell the listener, unless nothing happened since the last time."""
-        if self._adapter.generation_open or self._closed < 0:
-            self._closed += 1
-            self._listener.generation(self._closed, self._adapter.archive)
-            self._adapter.next_generation(self._closed + 1)
+        told = self._adapter.book.count
+        self._idle = self._idle + 1 if told == self._told else 0
+        self._told = told
 
 
 class Silent:

@@ -12,6 +12,7 @@ from controllers.loop import run_episode
 from controllers.policies import View, Weights
 from controllers.policies.constant import ConstantPolicy
 from controllers.production import production_parts, production_spec
+from controllers.program import program_candidate
 from controllers.release import Here, loaded
 from controllers.scripted_engine import scripted_lm
 from controllers.steers import steer_table
@@ -211,3 +212,32 @@ def test_a_fallback_that_is_no_rule_is_refused() -> None:
     release = champion.release.model_copy(update={"fallback": {"steer": '{"tier":"frontier"}'}})
     with pytest.raises(TillerError, match="decision list"):
         guarded(promotion.controller, release)
+
+
+FAILING = """
+async def strategy(ctx):
+    shot = await ctx.shot()
+    if shot.index < 9:
+        x = 1 // shot.index
+"""
+
+
+async def test_where_a_program_fails_the_registered_rules_decide() -> None:
+    candidate = program_candidate(FAILING)
+    champion = loaded(files(candidate, exploration=0.0))
+    assert champion.deciding.digest == champion.controller.digest == candidate.digest
+    world, corpus = PlantedBenchmark(), MemoryCorpus()
+    parts = production_parts(
+        champion,
+        worker=world.worker(None, None),
+        checkers=world.checkers(),
+        steers=steer_table(DIRECTIVES, world),
+        observer=world,
+        corpus=corpus,
+    )
+    rollout = await run_episode(production_spec(champion, world.tasks("production")[0], seed=1), parts)
+    assert rollout.episode.failure is None and len(rollout.history) > 1
+    made_by = {(one.step == 0, one.policy_digest) async for one in corpus.scan(Decision)}
+    assert (True, digest_text(candidate.components["program"])) in made_by
+    behind = {digest_text(text) for text in champion.release.fallback.values()}
+    assert {digest for first, digest in made_by if not first} <= behind

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.moves import MAX_FANOUT, legal_topology
+from controllers.programs import builtin
 from controllers.release import (
     MANIFEST,
     REPORT,
@@ -420,3 +421,26 @@ def test_the_digest_of_a_manifest_is_that_of_its_record() -> None:
     body = json.loads(FAN[MANIFEST])
     signed = body.pop("digest")
     assert signed == digest_of(body) == loaded(FAN).release.digest
+
+
+PROGRAM = files(builtin.refine("fan"))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"tier":"rule","source":"import os"}', "state.json: strategy program, line 1"),
+        ('{"tier":"rule"}', "program: source: Field required"),
+        ('{"tier":"rule","source":"x","source":"y"}', "program: .*twice"),
+        ('{"tier":"frontier","source":"async def strategy(ctx):\\n    return\\n","model":"m"}', "asks a model .m."),
+        ('{"tier":"rule","source":"async def strategy(ctx):\\n    return\\n"}', "candidate: "),
+    ],
+)
+def test_a_program_that_does_not_fit_is_refused(text: str, field: str) -> None:
+    refused(resigned(PROGRAM, at("components", {"program": text}), STATE), field)
+
+
+def test_a_program_without_rules_behind_it_is_refused() -> None:
+    assert loaded(PROGRAM).controller.begins_with_stop
+    behind = {name: text for name, text in json.loads(PROGRAM[MANIFEST])["fallback"].items() if name != "topology"}
+    refused(resigned(PROGRAM, at("fallback", behind)), "fallback.topology: is missing")

@@ -24,7 +24,7 @@ from controllers.steers import (
 from judges.records import Judgement
 from signatures.digest import seed_of
 from signatures.errors import FirewallBreach, ProviderError
-from signatures.records import Cost, Steer
+from signatures.records import Cost, Directive, Steer
 from tests.controllers.parts import DIRECTIVES, a_task, check, seen, tool
 
 TASK = a_task()
@@ -152,3 +152,13 @@ def test_the_table_has_the_directives_the_controls_and_text_with_a_model() -> No
     assert isinstance(plain["look"], FixedSteer)
     assert set(steer_table(DIRECTIVES, NoObserver(), scripted_lm(lambda _: "")[0])) == {*plain, "text"}
     assert set(steer_table((), NoObserver())) == {"none", "report"}
+
+
+async def test_a_directive_gives_tier_and_tools_with_its_text() -> None:
+    strong = Directive(action="strong", text="Again.", tier="strong", tools=("map",))
+    given = [
+        (await steerer.steer(a_task(), (), 0))[0]
+        for steerer in (FixedSteer(strong, NoObserver()), RuleSteer([strong], NoObserver()), PlaceboSteer([strong]))
+    ]
+    assert [(one.kind, one.action) for one in given] == [("fixed", "strong"), ("rule", "rule"), ("placebo", "placebo")]
+    assert {(one.tier, one.tools) for one in given} == {("strong", ("map",))}

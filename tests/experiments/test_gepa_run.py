@@ -22,10 +22,8 @@ from pydantic import JsonValue
 
 from controllers.program import loads
 from experiments.config import merge
-from experiments.gepa_config import GepaConfig
-from experiments.gepa_run import resolve, translated
+from experiments.search_config import SearchConfig
 from judges.manifest import Manifest
-from signatures.errors import UsageError
 from tests.worlds.forked import ROOT, Child, Ended, Forker
 from tests.worlds.model import served
 from tests.worlds.small import NAME, arguments
@@ -160,7 +158,7 @@ def test_the_run_folder_holds_config_manifest_and_controllers_that_load(told: Fi
         "manifest.json",
         "trees.json",
     }
-    assert merge(GepaConfig, folder / "config.toml").benchmark == "tests.worlds.planted:PlantedBenchmark"
+    assert merge(SearchConfig, folder / "config.toml").benchmark == "tests.worlds.planted:PlantedBenchmark"
     Manifest.model_validate_json((folder / "manifest.json").read_text())
     for text in controllers(told.cwd).values():
         assert set(loads(text).policies) == {"stop", "topology", "steer"}
@@ -278,14 +276,6 @@ def test_what_cannot_be_resumed_is_left_alone(forker: Forker, told: Finished, gi
     assert said in one_line(ended)
     assert ended.code == 2
     assert {path: path.read_bytes() for path in told.cwd.rglob("*") if path.is_file()} == before
-
-
-def test_flags_go_over_overrides_and_those_over_the_file(tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text("seed = 1\nval = 10\ndev = 9\n")
-    config = resolve(tmp_path / "c.toml", ["val=11", "seed=2", "max_attempts=9999"], {"seed": 3, "lm": None})
-    assert (config.seed, config.val, config.dev, config.lm) == (3, 11, 9, None)
-    with pytest.raises(UsageError, match="unknown key"):
-        resolve(None, ["vall=1"], {})
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -517,20 +507,6 @@ def test_from_the_shell_it_runs_the_telecom_benchmark(tmp_path: Path) -> None:
     for name in ("random@2", "continue@2", "placebo@2", "refine@2/", "long@1", "wifi_calling", "vpn"):
         assert name in done.stdout
     assert (tmp_path / "runs" / "telecom-gepa-s0-1" / "front.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [
-        (["--live", "seed=3"], ["live=true", "seed=3"]),
-        (["--learn-from", "all", "--json"], ["learn_from=all", "--json"]),
-        (["--learn-from=all"], ["learn_from=all"]),
-        (["train=4", "--learn-from", '["a.db"]'], ["train=4", 'learn_from=["a.db"]']),
-        (["--learn-from"], ["--learn-from"]),
-    ],
-)
-def test_learn_from_and_live_are_overrides_by_another_spelling(given: list[str], meant: list[str]) -> None:
-    assert translated(given) == meant
 
 
 def test_learn_from_without_a_value_is_refused_in_one_line(forker: Forker, tmp_path: Path) -> None:

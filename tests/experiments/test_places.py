@@ -12,8 +12,8 @@ import pytest
 
 from controllers.corpus import SqliteCorpus
 from experiments.config import merge
-from experiments.gepa_config import GepaConfig
 from experiments.places import claim, corpus_path, ledger_beside, require_usable, require_writable, resumed
+from experiments.search_config import SearchConfig
 from experiments.wiring import ready
 from judges.ledger import VerdictLedger
 from judges.manifest import Manifest, require_unchanged
@@ -135,4 +135,4 @@ def test_a_folder_that_could_not_be_made_is_refused(tmp_path: Path) -> None:
 
 def test_the_config_of_a_claimed_folder_is_whole(tmp_path: Path, manifest: Manifest) -> None:
     folder = claim(small(tmp_path, lm="a/b", max_usd=1.5), manifest)
-    assert merge(GepaConfig, folder / "config.toml") == small(tmp_path, lm="a/b", max_usd=1.5)
+    assert merge(SearchConfig, folder / "config.toml") == small(tmp_path, lm="a/b", max_usd=1.5)

@@ -13,14 +13,17 @@ import pandas
 import pytest
 
 from controllers.policies import View
+from controllers.programs import builtin
 from controllers.release import FolderSource, fingerprints_of, load_champion
 from experiments.pyfunc import INPUTS, MOST_ROWS, OUTPUTS, _load_pyfunc
 from experiments.registry import RELEASE_TAG, Registry
 from experiments.tracking import store_of
+from optimizers.promotion import write_release
 from signatures.errors import ReleaseRefused, UsageError
 from signatures.records import Task
 from signatures.release import Release
 from tests.worlds.shipped import ship
+from tests.worlds.signed import AT_S, a_promotion
 
 ROOT = Path(__file__).parents[2]
 LEGAL = ["none", "fan", "pump", "valve", "core"]
@@ -134,3 +137,9 @@ def test_mlflow_loads_and_asks_it(root: Path) -> None:
     assert loader == "experiments.pyfunc"
     assert json.loads(found[0]["probabilities"])["pump"] == pytest.approx(0.8)
     assert not [path.name for path in (root / "mlflow-artifacts").rglob("*") if path.suffix in (".pkl", ".lock")]
+
+
+def test_a_program_cannot_be_asked_by_rows(tmp_path: Path) -> None:
+    write_release(tmp_path / "release", a_promotion(builtin.refine("fan")), at_s=AT_S)
+    with pytest.raises(UsageError, match="decides from the attempts, which no row holds; use serve_run"):
+        _load_pyfunc(str(tmp_path / "release"))

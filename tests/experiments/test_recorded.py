@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from controllers.baselines import seed_candidate
 from controllers.corpus import SqliteCorpus
+from controllers.program import controller_of
+from controllers.programs import builtin
 from experiments.collect.config import CollectConfig
 from experiments.collect_run import run as collect
 from experiments.places import ledger_beside
-from experiments.recorded import evidence_of, outcomes_of
+from experiments.recorded import answers, evidence_of, outcomes_of
+from experiments.replay_run import ReplayConfig
 from optimizers.replay import Evidence
+from optimizers.replay.estimates import Estimate, Refusal
 from optimizers.setup import Grant
 from signatures.records import Attempt, Episode
 from tests.worlds.planted import PlantedBenchmark
@@ -57,3 +62,20 @@ def test_without_a_ledger_correct_is_the_checkers(corpus: Path, tmp_path: Path) 
     checked = {one.id: check.value for one in attempts if (check := one.check("correct")) is not None}
     assert numbers == checked
     assert found.log is not None and found.log.n == TASKS * EPISODES
+
+
+def test_a_program_is_valued_on_trees_and_refused_on_logs(corpus: Path, tmp_path: Path) -> None:
+    files = []
+    for name, candidate in (("rules", seed_candidate()), ("program", builtin.refine())):
+        file = tmp_path / f"{name}.json"
+        file.write_text(controller_of(candidate).dumps())
+        files.append(str(file))
+    module = "tests.worlds.planted:PlantedBenchmark"
+    config = ReplayConfig(corpus=str(corpus), candidates=tuple(files), benchmark=module, turns=12)
+    found = {(one.candidate, one.estimator): one for one in asyncio.run(answers(config))}
+    rules, program = found["rules", "tree"], found["program", "tree"]
+    assert isinstance(rules, Estimate) and isinstance(program, Estimate)
+    assert rules.values == program.values
+    refused = found["program", "snips"]
+    assert isinstance(refused, Refusal) and "replay it on recorded trees" in refused.reason
+    assert {estimator for name, estimator in found if name == "program"} == {e for name, e in found if name == "rules"}

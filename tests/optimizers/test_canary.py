@@ -23,11 +23,17 @@ from controllers.prompts import render
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
 from controllers.steers import steer_table
 from judges.records import Judgement, Verdict
+from optimizers.analysis import analyse
+from optimizers.contrast import shown_pairs, tree_pairs
+from optimizers.episodes_told import shown_episodes
 from optimizers.evaluator import Evaluator, Request
+from optimizers.evidence import Evidence, evidence_of, gather
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
-from optimizers.proposers.lm import LMProposer
+from optimizers.proposers.lm import LMProposer, Material
 from optimizers.proposers.mined import MinedProposer
+from optimizers.proposers.recurring import RecurringProposer
+from optimizers.recurring import Findings
 from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.search import SearchPlan
@@ -36,7 +42,7 @@ from optimizers.setup import Setup
 from signatures.digest import digest_text
 from signatures.errors import FirewallBreach, JudgeUnavailable
 from signatures.records import Attempt, Candidate, Cost, Decision, Episode, PolicyName, Task
-from tests.worlds.lab import STEERS, Lab, Listening, small_plan
+from tests.worlds.lab import ACTIONS, STEERS, Lab, Listening, lamp_follower, small_plan
 from tests.worlds.planted import PlantedJudge
 
 
@@ -73,6 +79,13 @@ class Watch:
         marks = [self.judge.mark, *([] if where == "journal" else [self.judge.tired])]
         self.hits[where] += sum(any(mark in text for mark in marks) for text in texts)
 
+    def evidence(self, told: Evidence) -> None:
+        """Whole episodes and pairs as a model would be shown them, each a try, and what names them."""
+        for episode in told.episodes:
+            self.look("whole episodes", *shown_episodes([episode], most_chars=10**7), episode.id)
+        for pair in told.pairs:
+            self.look("contrastive pairs", *shown_pairs([pair], most_chars=10**7), pair.id)
+
 
 @dataclass
 class Overheard:
@@ -89,6 +102,7 @@ class Overheard:
         self, candidate: Candidate, component: PolicyName, records: Sequence[Reflection], *, seed: int
     ) -> tuple[Proposal | None, Cost]:
         self.watch.look("reflective records", *(json.dumps(record.shown()) for record in records))
+        self.watch.evidence(evidence_of(records))
         answer = await self.inner.propose(candidate, component, records, seed=seed)
         self.watch.look("proposals", answer[0].model_dump_json() if answer[0] else "")
         return answer
@@ -98,7 +112,8 @@ def parrot(prompt: str) -> str:
     """An answer in the form that is asked for, made of what was shown."""
     copied = re.sub(r"\[\[ ## .*? ## ]]", " ", prompt)[-1500:]
     if "[[ ## proposal ## ]]" in prompt:
-        return f"[[ ## proposal ## ]]\nConsider this: {copied}\n\n[[ ## evidence ## ]]\n{copied}"
+        texts = {"hypothesis": copied, "proposal": f"Consider this: {copied}", "evidence": copied}
+        return "\n\n".join(f"[[ ## {name} ## ]]\n{text}" for name, text in texts.items())
     if "[[ ## steer ## ]]" in prompt:
         return f"[[ ## steer ## ]]\n{copied}"
     legal = json.loads(re.findall(r"\[\[ ## legal ## ]]\n(\[.*?])\n", prompt)[-1])
@@ -136,9 +151,10 @@ class Watched:
         assert lm is not None
         by_model = Candidate(components={name: lm_component(name, lm) for name in NAMES})
         plan = replace(small_plan(self.lab.benchmark.tasks("search"), seed=seed), **more)
+        material, findings = await self.material(seed)
         ways: list[tuple[str, Proposer, SearchPlan]] = [
-            ("lm", LMProposer(lm, space), replace(plan, start=by_model)),
-            ("mined", MinedProposer(space), plan),
+            ("lm", LMProposer(lm, space, material=material), replace(plan, start=by_model)),
+            ("mined", RecurringProposer(space, findings.recurrent(least=1), MinedProposer(space)), plan),
         ]
         for name, proposer, asked in ways:
             journal = f"{name}-{seed}.jsonl"
@@ -150,12 +166,30 @@ class Watched:
         self.watch.look("prompts", *self.engine.prompts)
         self.engine.prompts.clear()
 
+    async def material(self, seed: int) -> tuple[Material, Findings]:
+        """What a model is shown beside the batch: pairs of all recorded tasks, findings; and findings over runs."""
+        trees, lab = self.replay, self.lab
+        tasks = {task.digest: task for task in lab.benchmark.tasks("search")[:6]}
+        evaluator = lab.evaluator(setup=self.setup, journal=f"told-{seed}.jsonl")
+        lamps = lamp_follower()
+        scored = await evaluator.evaluate(Request(lamps, list(tasks.values()), seed=seed, keep_rollouts=True))
+        told = await gather(lamps, scored, self.setup, tasks=tasks, trees=trees, seed=seed)
+        self.watch.evidence(told)
+        moves = [move for digest in trees.trees for move in trees.moves(digest)]
+        histories = {digest: tree.history for digest, tree in trees.trees.items()}
+        found = analyse(moves, benchmark="planted", actions=ACTIONS, histories=histories, episodes=told.episodes)
+        kept = Findings(lab.folder / "findings-planted.jsonl")
+        kept.add(f"run {seed}", found)
+        self.watch.look("findings", *(one.model_dump_json() for one in found), *(one.line for one in found))
+        self.watch.look("findings", kept.path.read_text(), *(one.evidence for one in kept.recurrent(least=1)))
+        return Material(pairs=tree_pairs(trees, trees.trees), findings=found), kept
+
     async def _searched(self, proposer: Proposer, plan: SearchPlan, journal: str) -> None:
         listening = Listening()
         await GepaSearch().search(plan, self.evaluator(journal), Overheard(proposer, self.watch), listening)
         for found in listening.found_all:
             self.watch.look("components", *found.candidate.components.values())
-            self.watch.look("evidence", found.evidence, found.proposer, found.name)
+            self.watch.look("evidence", found.evidence, found.hypothesis, found.proposer, found.name)
             saved = controller_of(found.candidate, self.setup.lm).dumps()
             again = loads(saved, self.setup.lm)
             self.watch.look("saved controllers", saved, *again.candidate.components.values())
@@ -187,6 +221,9 @@ async def watched(lab: Lab, seeds: int, **more: Any) -> Watch:
 PLACES = {
     "prompts",
     "reflective records",
+    "whole episodes",
+    "contrastive pairs",
+    "findings",
     "proposals",
     "components",
     "saved controllers",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 import pytest
 
 from controllers.baselines import seed_candidate
+from optimizers.book import Book
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Evaluator
+from optimizers.evidence import evidence_of
 from optimizers.gepa_adapter import Adapter, Example
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
@@ -50,8 +51,9 @@ class Saying:
 
 def adapter_on(lab: Lab, evaluator: Evaluator, proposer: Proposer | None = None) -> tuple[Adapter, Bridge, Listening]:
     bridge, listening = Bridge(), Listening()
-    plan = small_plan(lab.benchmark.tasks("search"))
-    return Adapter(plan, evaluator, proposer or Saying(), listening, bridge), bridge, listening
+    tasks = lab.benchmark.tasks("search")
+    plan = replace(small_plan(tasks), val=tasks[:6])
+    return Adapter(Book(plan, evaluator, listening, letter="g"), proposer or Saying(), bridge), bridge, listening
 
 
 def examples(lab: Lab, part: Any, count: int = 6) -> list[Example]:
@@ -100,12 +102,12 @@ class TestEvaluate:
 
         def library() -> int:
             adapter.evaluate(examples(lab, "train"), texts)
-            before = len(adapter.archive) + len(listening.found_all)
+            before = len(adapter.book.archive) + len(listening.found_all)
             adapter.evaluate(examples(lab, "val"), texts)
             return before
 
         assert await bridge.run(library) == 0
-        (entry,) = adapter.archive.front()
+        (entry,) = adapter.book.archive.front()
         assert (entry.candidate, entry.n) == (seed_candidate().digest, 6)
         assert [found.decision for found in listening.found_all] == ["seed"]
 
@@ -158,7 +160,8 @@ class TestReflectiveRecords:
         many = [one.rollout for one in batch.trajectories if len(one.rollout.history) > 1]
         assert many
         for component, rows in dataset.items():
-            records = [row["record"] for row in rows]
+            (row,) = rows
+            records = row["record"].moves
             assert all(record.policy == component for record in records)
             text = "\n".join(line for record in records for line in (*record.before, *record.observed))
             assert "CANARY" not in text
@@ -185,7 +188,7 @@ class TestReflectiveRecords:
 
         dataset = await bridge.run(library)
         recorded = [move for task in tasks for move in replay.moves(task.digest) if move.policy == "steer"]
-        told = [row["record"] for row in dataset["steer"]]
+        told = list(dataset["steer"][0]["record"].moves)
         assert [one for one in told if one in recorded] == recorded, "once each, though a task came twice"
         assert len(told) > len(recorded)
 
@@ -194,7 +197,7 @@ class TestProposing:
     async def test_a_component_that_stays_is_left_out(self, lab: Lab) -> None:
         adapter, bridge, _ = adapter_on(lab, lab.evaluator())
         texts = dict(seed_candidate().components)
-        dataset: dict[str, Any] = {"stop": [], "steer": []}
+        dataset: dict[str, Any] = {name: [{"record": evidence_of([])}] for name in ("stop", "steer")}
         new = await bridge.run(lambda: adapter.propose_new_texts(texts, dataset, ["stop", "steer"]))
         assert new == {"steer": steered("fan").components["steer"]}
 
@@ -223,7 +226,7 @@ class TestGaps:
         train = {task.digest for task in lab.benchmark.tasks("search")[:6]}
         lab.worker.fails = lambda task, call: OSError("gone") if task.digest in train else None
         listening = await searched(lab, Saying(), lab.evaluator(setup=lab.setup(breaker=1000)), generations=2)
-        assert {found.decision for found in listening.found_all[1:]} <= {"rejected"}
+        assert {found.decision for found in listening.found_all[1:]} <= {"rejected", "duplicate"}
         assert len(listening.fronts[-1]) == 1
 
 
@@ -283,16 +286,14 @@ class TestErrors:
         assert [found.decision for found in listening.found_all] == ["seed"]
 
     async def test_a_fault_while_reflecting(self, lab: Lab) -> None:
-        """gepa only logs an error there."""
-        setup = lab.setup()
+        """gepa only logs an error there; the adapter keeps it, and after it nothing more is asked."""
 
         @dataclass
-        class Broken:
-            calls: int = 0
+        class Breaking:
+            broken: bool = False
 
             def features(self, history: Any) -> dict[str, float]:
-                self.calls += 1
-                if threading.current_thread() is not threading.main_thread():
+                if self.broken:
                     raise FirewallBreach("an observation of unknown origin")
                 return {}
 
@@ -302,8 +303,20 @@ class TestErrors:
             def directive_text(self, action: str, history: Any) -> str:
                 return action
 
-        with pytest.raises(FirewallBreach, match="unknown origin"):
-            await searched(lab, Saying(), lab.evaluator(setup=replace(setup, observer=Broken())))
+        observer, proposer = Breaking(), Saying()
+        adapter, bridge, _ = adapter_on(lab, lab.evaluator(setup=replace(lab.setup(), observer=observer)), proposer)
+        texts = dict(seed_candidate().components)
+
+        def library() -> None:
+            batch = adapter.evaluate(examples(lab, "train"), texts, capture_traces=True)
+            observer.broken = True
+            with pytest.raises(FirewallBreach):
+                adapter.make_reflective_dataset(texts, batch, ["stop", "steer"])
+            with pytest.raises(FirewallBreach):
+                adapter.evaluate(examples(lab, "train"), texts)
+
+        await bridge.run(library)
+        assert isinstance(adapter.kept.error, FirewallBreach) and proposer.asked == []
 
     async def test_a_listener_that_fails(self, lab: Lab) -> None:
         def refuse(found: Found) -> None:

@@ -175,3 +175,15 @@ def test_a_key_names_all_that_decides_a_score() -> None:
         keys.add(score_key(*(*base[:place], other, *base[place + 1 :])))  # type: ignore[arg-type]
     assert len(keys) == 6
     assert score_key(*base) == score_key(*base)
+
+
+def test_entries_are_timed_only_where_they_are_told_to_be(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j.jsonl")) as journal:
+        part = journal.part("a")
+        part.write_proposal("timed", Proposed(proposal=None), wall_s=1.5)
+        part.write_proposal("not", Proposed(proposal=None))
+        assert part.wall("timed") is None, "of an earlier execution, not of this one"
+    with closing(Journal(tmp_path / "j.jsonl")) as journal:
+        part = journal.part("a")
+        assert (part.wall("timed"), part.wall("not")) == (1.5, None)
+        assert part.proposal("timed") == Proposed(proposal=None)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from controllers.baselines import seed_candidate
-from controllers.program import lm_component, rule_component
+from controllers.program import lm_component, program_candidate, rule_component
+from controllers.programs import builtin
 from controllers.release import FILES, MANIFEST, FolderSource, Here, load_champion, loaded
 from controllers.scripted_engine import scripted_lm
 from optimizers.promotion import fallback_of, files_of, release_of, ungated_report, write_release
@@ -154,3 +155,19 @@ def test_half_a_release_never_loads(tmp_path: Path) -> None:
 def test_a_promotion_can_be_changed() -> None:
     other = replace(a_promotion(), name="planted-b")
     assert release_of(other, at_s=AT_S).name == "planted-b"
+
+
+def test_a_program_has_a_rule_behind_each_decision_and_loads(tmp_path: Path) -> None:
+    promotion = a_promotion(builtin.refine("fan"))
+    release = write_release(tmp_path / "r", promotion, at_s=AT_S)
+    assert release.fallback == seed_candidate().components
+    champion = load_champion(FolderSource(tmp_path / "r"))
+    assert champion.controller.digest == promotion.controller.digest
+    assert champion.deciding.begins_with_stop
+
+
+def test_a_program_that_asks_a_model_names_it() -> None:
+    candidate = program_candidate("async def strategy(ctx):\n    shot = await ctx.shot()\n", LM)
+    promotion = a_promotion(candidate, LM)
+    assert release_of(promotion, at_s=AT_S).fingerprints.models == (LM.model,)
+    assert set(files_of(promotion, at_s=AT_S)) == set(FILES)

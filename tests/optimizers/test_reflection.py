@@ -125,6 +125,22 @@ def test_text_holds_every_turn_every_error_and_every_check_of_both_attempts() ->
         assert list(record.shown()["what happened"]) == list(record.observed)
 
 
+def test_a_move_names_the_attempt_that_followed_and_is_the_same_move_whichever_it_was() -> None:
+    history = [seen_of(Node("a", correct=0.5), 0), seen_of(Node("b", parent="a", action="fan"), 1)]
+    found = reflections(history, NoObserver(), GRANT)
+    assert {record.attempt for record in found} == {"b"}
+    other = found[0].model_copy(update={"attempt": "c"})
+    assert other.content_digest() == found[0].content_digest()
+    assert "b" not in found[0].shown().values()
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    long = tuple(f"<observation>{n}</observation>" for n in range(10))
+    told = Reflection(policy="stop", features={}, action="done", gain=0, turns=1, before=long, observed=long[:2])
+    assert told.shown(lines=3)["what had happened"] == ["7 earlier observations are left out", *long[7:]]
+    assert told.shown(lines=3)["what happened"] == list(long[:2])
+
+
 def test_without_text_there_is_none() -> None:
     history = [seen_of(Node("a", trace=long_trace("a", 2)), 0), seen_of(Node("b", parent="a"), 1)]
     assert all(not r.observed and not r.before for r in reflections(history, NoObserver(), GRANT))
@@ -156,12 +172,13 @@ async def test_no_verdict_is_in_a_record(lab: Lab) -> None:
         "observed",
         "origin",
         "foreign",
+        "attempt",
     }
 
 
 def test_a_move_of_the_searchs_own_tasks_is_named_as_it_was_before_moves_were_learned() -> None:
     own = Reflection(policy="stop", features={"attempts": 1.0}, action="done", gain=0.5, turns=3)
-    assert set(own.content()) == set(Reflection.model_fields) - {"origin", "foreign"}
+    assert set(own.content()) == set(Reflection.model_fields) - {"origin", "foreign", "attempt"}
     assert "learned from" not in own.shown()
     learned = own.model_copy(update={"origin": "machines production", "foreign": True})
     assert learned.content_digest() != own.content_digest()

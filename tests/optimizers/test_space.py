@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from controllers.baselines import seed_candidate
 from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import controller_of
+from controllers.programs import builtin
 from optimizers.reflection import Reflection
 from optimizers.space import (
     MOST_RULES,
@@ -23,6 +24,7 @@ from optimizers.space import (
     with_rule,
     without_rule,
 )
+from signatures.errors import UsageError
 from signatures.records import Candidate, PolicyName
 from tests.worlds.lab import ACTIONS
 
@@ -170,3 +172,11 @@ def test_an_empty_space_still_has_defaults_to_change() -> None:
 def test_an_edit_is_a_function_of_its_seed(seed: int) -> None:
     first, second = (random_edit(seed_candidate(), SPACE, random.Random(seed)) for _ in range(2))
     assert first == second
+
+
+def test_a_program_has_no_rules_to_edit() -> None:
+    program = builtin.sample()
+    with pytest.raises(UsageError, match="stop: this candidate is program: it has no rules to edit"):
+        with_default(program, "stop", "done")
+    with pytest.raises(UsageError, match="no rules to edit"):
+        random_edit(program, SPACE, random.Random(1))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizers.records import TaskScore
-from optimizers.vectors import entry_of, mean_vector, worth_keeping
+from optimizers.vectors import entry_of, mean_vector, table
+from optimizers.vectors import worth_keeping as keeps
 from signatures.errors import InfraError
 from signatures.records import Failure, Objective
 
@@ -32,6 +33,10 @@ def scored(rows: Sequence[Sequence[float | None]], failure: Failure | None = Non
         )
 
     return [one(n, dict(zip(("correct", "fast"), row, strict=True))) for n, row in enumerate(rows)]
+
+
+def worth_keeping(child: Sequence[TaskScore], parent: Sequence[TaskScore], objectives: Sequence[Objective]) -> bool:
+    return keeps(table(child, objectives), table(parent, objectives))
 
 
 def test_missing_values_are_left_out_and_never_zero() -> None:
@@ -86,3 +91,11 @@ def test_keeping_is_the_comparison_on_the_tasks_that_both_have(
     old = [sum(b[m] or 0.0 for _, b in pairs) for m in (0, 1)]
     better_somewhere = any(x > y for x, y in zip(new, old, strict=True))
     assert worth_keeping(scored(child[:size]), scored(parent[:size]), TWO) is better_somewhere
+
+
+def test_repeats_of_a_task_are_one_task_and_count_as_evaluations() -> None:
+    """Nested means: a task that was rolled out thrice weighs no more than one rolled out once."""
+    first = scored([(1.0, 1.0), (0.0, 0.5)])
+    again = [first[1].model_copy(update={"seed": seed, "values": {"correct": 0.0, "fast": 0.0}}) for seed in (2, 3)]
+    entry = entry_of([*first, *again], TWO, generation=0)
+    assert entry.vector == pytest.approx((0.5, (1.0 + 0.5 / 3) / 2)) and entry.n == 4

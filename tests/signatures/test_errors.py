@@ -13,6 +13,8 @@ TREE: dict[str, tuple[str, type[Exception], int]] = {
     "UsageError": ("TillerError", ValueError, 2),
     "InfraError": ("TillerError", RuntimeError, 3),
     "ReleaseRefused": ("UsageError", ValueError, 2),
+    "ProgramRefused": ("UsageError", ValueError, 2),
+    "ProgramFault": ("UsageError", ValueError, 2),
     "ProviderError": ("InfraError", RuntimeError, 3),
     "WorkerError": ("InfraError", RuntimeError, 3),
     "StoreError": ("InfraError", RuntimeError, 3),
@@ -83,6 +85,14 @@ def test_an_infrastructure_error_keeps_when_to_try_again() -> None:
     assert (str(back), back.retryable, back.retry_after_s) == ("slow down", True, 7.5)
     plain = InfraError("gone")
     assert (plain.retryable, plain.retry_after_s) == (False, None)
+
+
+def test_a_programs_errors_keep_what_they_know() -> None:
+    fault = pickle.loads(pickle.dumps(errors.ProgramFault("it ran on", kind="cpu")))
+    assert (str(fault), fault.kind) == ("it ran on", "cpu")
+    refused = pickle.loads(pickle.dumps(errors.ProgramRefused("line 3: an import", line=3)))
+    assert (str(refused), refused.line) == ("line 3: an import", 3)
+    assert not issubclass(errors.ProgramFault, InfraError)
 
 
 def test_what_may_not_be_concluded_is_no_infrastructure() -> None:

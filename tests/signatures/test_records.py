@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from signatures import records
-from signatures.digest import digest_text
+from signatures.digest import digest_of, digest_text
 from signatures.records import (
     Amounts,
     Attempt,
@@ -72,7 +72,14 @@ CHECKS = st.builds(
     isolation=maybe(TEXT),
     timed=st.booleans(),
 )
-STEERS = st.builds(Steer, kind=st.sampled_from(["none", "fixed", "analyst"]), action=TEXT, text=TEXT)
+STEERS = st.builds(
+    Steer,
+    kind=st.sampled_from(["none", "fixed", "analyst"]),
+    action=TEXT,
+    text=TEXT,
+    tier=TEXT,
+    tools=maybe(st.lists(TEXT, max_size=2).map(tuple)),
+)
 FINGERPRINTS = st.builds(
     WorkerFingerprint, name=TEXT, model=maybe(TEXT), params=st.dictionaries(TEXT, TEXT, max_size=2)
 )
@@ -140,7 +147,9 @@ STRATEGIES: dict[type[Record], st.SearchStrategy[Any]] = {
     CheckerResult: CHECKS,
     Observation: st.builds(Observation, attempt_id=TEXT, source=EVENTS | CHECKS),
     Steer: STEERS,
-    Directive: st.builds(Directive, action=TEXT, text=TEXT),
+    Directive: st.builds(
+        Directive, action=TEXT, text=TEXT, tier=TEXT, tools=maybe(st.lists(TEXT, max_size=2).map(tuple))
+    ),
     WorkerFingerprint: FINGERPRINTS,
     AttemptContext: st.builds(
         AttemptContext,
@@ -385,3 +394,18 @@ def test_a_candidate_is_named_by_its_components(components: dict[str, str]) -> N
     one = Candidate(components=components)
     assert Candidate(components=dict(reversed(components.items()))).digest == one.digest
     assert Candidate(components={**components, "more": "x"}).digest != one.digest or components.get("more") == "x"
+
+
+@pytest.mark.parametrize("record", [Steer(action="look", text="Look."), Directive(action="look", text="Look.")])
+def test_what_is_not_given_beside_the_text_leaves_no_trace(record: Steer | Directive) -> None:
+    """Ids are made of it, and those of old records stand."""
+    assert {"tier", "tools"}.isdisjoint(record.content())
+    assert "tier" not in record.model_dump_json() and "tools" not in record.model_dump_json()
+    for more in ({"tier": "strong"}, {"tools": ()}, {"tools": ("map",)}):
+        given = record.model_copy(update=more)
+        assert type(record).model_validate_json(given.model_dump_json()) == given
+        assert given.content_digest() != record.content_digest()
+
+
+def test_ids_of_steers_are_what_they_were() -> None:
+    assert digest_of("x", Steer()) == "da4536113fd668ef6ec11f29"

@@ -20,6 +20,7 @@ from optimizers.archive import Archive
 from optimizers.collect.collecting import CollectPlan, collect
 from optimizers.evaluator import Evaluator
 from optimizers.journal import Journal
+from optimizers.meter import Limits
 from optimizers.records import TaskScore
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.replaying import Replaying
@@ -77,6 +78,7 @@ class Lab:
         budget: Amounts | None = None,
         replay: TreeReplay | Replaying | None = None,
         journal: str = "journal.jsonl",
+        limits: Limits | None = None,
     ) -> Evaluator:
         """An evaluator on the journal file of that name."""
         opened = Journal(self.folder / journal)
@@ -88,6 +90,7 @@ class Lab:
             split=split,
             budget=Budget(budget or Amounts()),
             replay=Replaying(replay) if isinstance(replay, TreeReplay) else replay,
+            limits=limits,
         )
 
     async def tree(self, task: Task, plan: CollectPlan = PLAN, *, judged_by: Evaluator | None = None) -> Tree:

@@ -19,8 +19,12 @@ GROUPS = ("fan", "pump", "valve")
 def answer(prompt: str) -> str:
     """Whatever is asked, a valid answer and a function of the prompt: it reads the panel, as a good controller does."""
     asked = re.findall(r"starting with the field `\[\[ ## (\w+) ## \]\]`", prompt)[-1]
-    if asked == "proposal":
-        said = {"proposal": f"Look at the lamps. Version {len(prompt) % 7}.", "evidence": "The lamps say it."}
+    if asked in ("hypothesis", "proposal"):
+        said = {
+            "hypothesis": "Looking at the lamps first helps.",
+            "proposal": f"Look at the lamps. Version {len(prompt) % 7}.",
+            "evidence": "The lamps say it.",
+        }
     elif asked == "steer":
         said = {"steer": f"Work on the {_lit(prompt)} before anything else."}
     else:

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 
 SMALL: Final[dict[str, JsonValue]] = {
     "benchmark": "tests.worlds.planted:PlantedBenchmark",
@@ -29,9 +29,9 @@ NAME: Final = "tests.worlds.planted.PlantedBenchmark-gepa-s0-1"
 """The run folder of the first such run below its root."""
 
 
-def small(root: Path, **changed: JsonValue) -> GepaConfig:
+def small(root: Path, **changed: JsonValue) -> SearchConfig:
     """The config, with its files below `root`."""
-    return GepaConfig.model_validate({**SMALL, "root": str(root), **changed})
+    return SearchConfig.model_validate({**SMALL, "root": str(root), **changed})
 
 
 def arguments(**changed: JsonValue) -> list[str]:

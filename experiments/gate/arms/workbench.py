@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from pydantic import BaseModel, JsonValue
 
 from experiments.config import dump
-from experiments.gepa_config import GepaConfig
 from experiments.places import CONFIG, corpus_path
+from experiments.search_config import SearchConfig
 from experiments.whole_file import write_whole
 from experiments.wiring import Ready, Wired, ready, wired
 from judges.probes import run_probes
@@ -74,7 +74,7 @@ def ready_for(config: OnBenchmark, *, options: Mapping[str, JsonValue] | None = 
 
     `options` are put over those of the config, such as another noise. All of them share one corpus.
     """
-    asked = GepaConfig(
+    asked = SearchConfig(
         benchmark=config.benchmark,
         options={**config.options, **(options or {})},
         worker=config.worker,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from controllers.program import controller_of, loads
 from experiments.events import FILE, CandidateScored, read_events
 from experiments.gate.holdout.config import HoldoutConfig
-from experiments.gepa_config import GepaConfig
 from experiments.search.confirmed import Confirmed
 from experiments.search.stages import arms_of
+from experiments.search_config import SearchConfig
 from optimizers.gate.holdout_episodes import Contender
 from optimizers.setup import Grant
 from signatures.errors import UsageError
@@ -27,7 +27,7 @@ def contender_of(
     named: str, config: HoldoutConfig, actions: tuple[str, ...], *, lm: dspy.LM | None, copy: Path | None = None
 ) -> Contender:
     """The control arm of that name, else the controller saved in that file, or in its `copy`. Raises UsageError."""
-    like = GepaConfig(attempts=config.attempts, turns=config.turns, lm=config.lm)
+    like = SearchConfig(attempts=config.attempts, turns=config.turns, lm=config.lm)
     arms = {arm.name: arm for arm in arms_of(like, actions)}
     if named in arms:
         arm = arms[named]

@@ -16,8 +16,8 @@ from experiments.gate.arms.contrasts import Measured, measure, paired_values, re
 from experiments.gate.learned.ablation_config import AblationConfig
 from experiments.gate.learned.learning import Learned, Lesson, Trees, learn
 from experiments.gate.report import Contrast
-from experiments.gepa_config import GepaConfig
 from experiments.search.stages import Step, arms_of, space_from
+from experiments.search_config import SearchConfig
 from experiments.wiring import Wired
 from optimizers.gate.evidence import evidence_of
 from optimizers.gate.families import with_q
@@ -71,7 +71,7 @@ class Bench:
     """What cells are made and measured with."""
 
     config: AblationConfig
-    search: GepaConfig
+    search: SearchConfig
     wired: Wired
     trees: Trees
 

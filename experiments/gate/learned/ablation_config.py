@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from experiments.config import RunConfig
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 
 QUICK: Final[Mapping[str, int]] = {"train": 8, "tasks": 32, "repeats": 1, "generations": 3}
 """What `--quick` sets, where nothing else is said."""
@@ -59,9 +59,9 @@ class AblationConfig(RunConfig):
         return self.model_dump(mode="json", exclude=set(CIRCUMSTANCES))
 
 
-def search_config(config: AblationConfig, corpus: Path) -> GepaConfig:
+def search_config(config: AblationConfig, corpus: Path) -> SearchConfig:
     """The same as a search has it, on a corpus of its own, with as many fresh attempts per tree as an episode has."""
-    return GepaConfig(
+    return SearchConfig(
         benchmark=config.benchmark,
         options=config.options,
         worker=config.worker,

@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import Field
 from rich.console import Console
 
-from experiments.gepa_config import GepaConfig
 from experiments.search.narrator import Narrator
 from experiments.search.stages import evaluator_of
 from experiments.search.trees import record_trees
+from experiments.search_config import SearchConfig
 from experiments.wiring import Splits, Wired
 from optimizers.journal import Journal
 from optimizers.proposers.mined import MinedProposer
@@ -47,7 +47,7 @@ class Trees:
 class Lesson:
     """What a search between two runs is given."""
 
-    config: GepaConfig
+    config: SearchConfig
     trees: Trees
     start: Candidate
     space: Space
@@ -73,7 +73,7 @@ def replay_of(trees: Mapping[str, Tree], wired: Wired) -> TreeReplay:
     return TreeReplay(trees, setup.observer, setup.objectives, setup.grant)
 
 
-async def recorded(config: GepaConfig, wired: Wired, folder: Path, tasks: Sequence[Task]) -> Trees:
+async def recorded(config: SearchConfig, wired: Wired, folder: Path, tasks: Sequence[Task]) -> Trees:
     """A tree for each of `tasks`; which ones is kept in `folder`, so that they are the same when it is done again.
 
     Raises WorkerError where no attempt worked.

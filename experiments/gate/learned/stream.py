@@ -18,8 +18,8 @@ from controllers.baselines import seed_candidate
 from controllers.spec import Rollout
 from experiments.gate.learned.learning import Learned, Lesson, Trees, learn, recorded
 from experiments.gate.learned.stream_config import GateBConfig
-from experiments.gepa_config import GepaConfig
 from experiments.search.stages import evaluator_of, space_from
+from experiments.search_config import SearchConfig
 from experiments.whole_file import read_whole, write_whole
 from experiments.wiring import Wired
 from optimizers.evaluator import Request, Scored
@@ -53,7 +53,7 @@ class Stream:
     """What the runs of a stream share."""
 
     config: GateBConfig
-    learner: GepaConfig
+    learner: SearchConfig
     wired: Wired
     folder: Path
     slices: tuple[tuple[Task, ...], ...]

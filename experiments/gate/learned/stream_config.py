@@ -9,7 +9,7 @@ from typing import Final, Self
 from pydantic import Field, JsonValue, model_validator
 
 from experiments.config import RunConfig
-from experiments.gepa_config import GepaConfig
+from experiments.search_config import SearchConfig
 
 QUICK: Final[Mapping[str, int]] = {"runs": 8, "slice": 12}
 """What `--quick` sets, where nothing else is said: minutes on the default benchmark."""
@@ -74,9 +74,9 @@ class GateBConfig(RunConfig):
         return (3 * self.runs + ends) * self.slice * self.repeats * self.attempts
 
 
-def learner_config(config: GateBConfig, corpus: Path) -> GepaConfig:
+def learner_config(config: GateBConfig, corpus: Path) -> SearchConfig:
     """The same as a search has it, on a corpus of the stream's own: nothing recorded elsewhere is learned from."""
-    return GepaConfig(
+    return SearchConfig(
         benchmark=config.benchmark,
         options=config.options,
         worker=config.worker,

@@ -10,7 +10,7 @@ from controllers.corpus.columns import KINDS, columns_of, table_of, type_of, uni
 from controllers.testing import a_decision, an_attempt, an_episode
 from signatures.digest import canonical_json, digest_text
 from signatures.errors import UsageError
-from signatures.records import Attempt, CheckerResult, Cost, Decision, Failure
+from signatures.records import Attempt, CheckerResult, Cost, Decision, Failure, Steer
 
 LAYOUT = {
     "attempts": "n id episode_id round index parent_id task_digest benchmark worker repeat steer_kind action"
@@ -165,3 +165,13 @@ def test_a_column_that_cannot_be_names_those_that_can() -> None:
 def test_a_number_beyond_64_bits_is_refused() -> None:
     with pytest.raises(UsageError, match="episodes: a value does not fit its column"):
         table_of("episodes", [an_episode().model_copy(update={"seed": 2**70})])
+
+
+def test_tier_and_tools_that_a_steer_gave_have_columns_where_one_did() -> None:
+    plain = an_attempt(0)
+    steer = Steer(kind="fixed", action="strong", tier="strong", tools=("map", "key"))
+    given = an_attempt(1).model_copy(update={"steer": steer})
+    assert "steer.tier" not in table_of("attempts", [plain]).column_names
+    rows = table_of("attempts", [plain, given]).to_pylist()
+    assert [(row["steer.tier"], row["steer.tools"]) for row in rows] == [(None, None), ("strong", '["map","key"]')]
+    assert type_of("attempts", "steer.tier") == "word"

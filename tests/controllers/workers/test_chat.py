@@ -19,7 +19,7 @@ from controllers.testing_workers import WorkerContract, a_context
 from controllers.workers.chat import ChatConfig, ChatWorker
 from controllers.worlds import ToolSpec
 from signatures.errors import ProviderError, UsageError
-from signatures.records import Task
+from signatures.records import Steer, Task
 
 TASK = Task(digest="d", benchmark="b", prompt="Light the lamp.")
 PRESS = ToolSpec(name="press", description="Toggle the lamp.", parameters_json='{"type": "object", "properties": {}}')
@@ -280,3 +280,11 @@ async def test_an_unknown_task_is_refused_by_the_world() -> None:
     lm, _ = scripted_lm(lambda prompt: "x")
     with pytest.raises(UsageError, match="no task"):
         await ChatWorker(lm, world=LampWorld()).attempt(TASK.model_copy(update={"digest": "e"}), a_context(), None)
+
+
+async def test_a_tool_that_the_steer_does_not_grant_is_neither_shown_nor_run(provider: Provider, lm: dspy.LM) -> None:
+    provider.replies = [{"content": '{"tool": "press"}'}, {"content": '{"answer": "done"}'}]
+    context = a_context().model_copy(update={"steer": Steer(action="look", tools=("look",))})
+    result = await ChatWorker(lm, world=LampWorld()).attempt(TASK, context, None)
+    assert (result.output, [event.failed for event in result.trace if event.kind == "tool"]) == ("dark", [True])
+    assert "press() - Toggle the lamp." not in provider.bodies[0]["messages"][0]["content"]

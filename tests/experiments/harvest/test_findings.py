@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.harvest.findings import HIGH, MEDIUM, finding_id, findings_of, severity_of
-from experiments.harvest.signals import Signal
+from experiments.harvest.findings import findings_of
+from optimizers.findings import HIGH, MEDIUM, finding_id, severity_of
+from optimizers.signals import Signal
 
 FAILED = Signal("not passed", "correct", ("a",))
 SLOW = Signal("went on", "rule")
@@ -24,7 +25,7 @@ def test_a_finding_is_one_kind_and_subject_over_all_its_episodes() -> None:
     )
     assert [(one.episode, one.attempts) for one in first.evidence] == [("e1", ("a",)), ("e2", ("a",))]
     assert (second.kind, second.severity) == ("went on", "medium")
-    assert "`correct`" in first.said and "gepa_run" in first.advice
+    assert "`correct`" in first.said and "search_run" in first.advice
 
 
 def test_the_id_is_the_same_in_every_harvest_and_says_when_it_was_first_seen() -> None:

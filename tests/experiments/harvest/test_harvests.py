@@ -18,8 +18,8 @@ from experiments.harvest.harvests import (
     read_harvest,
     write_harvest,
 )
-from experiments.harvest.signals import Signal
 from experiments.harvest.tasks import HarvestedTask, tasks_text
+from optimizers.signals import Signal
 from signatures.errors import StoreError, UsageError
 from signatures.records import Task
 

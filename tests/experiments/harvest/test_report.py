@@ -5,8 +5,8 @@ from __future__ import annotations
 from experiments.harvest.findings import findings_of
 from experiments.harvest.harvests import Harvest, Unread
 from experiments.harvest.report import MOST_NAMED, report_of, said
-from experiments.harvest.signals import Signal
 from experiments.harvest.tasks import HarvestedTask
+from optimizers.signals import Signal
 from signatures.records import Task
 
 SHOWN = [(f"episode{n:09}", [Signal("not passed", "correct", (f"attempt{n:09}",))]) for n in range(5)]

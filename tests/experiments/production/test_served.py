@@ -115,11 +115,13 @@ async def test_a_decision_of_the_rule_tier_where_the_release_has_a_model_is_a_fa
     corpus: SqliteCorpus, tmp_path: Path
 ) -> None:
     rule = ship(tmp_path / "rule")
-    model = rule.model_copy(update={"fallback": {"steer": "{}"}})
+    model = rule.model_copy(update={"fallback": {"steer": seed_candidate().components["steer"]}})
+    another = rule.model_copy(update={"fallback": {"steer": "{}"}})
     await serve(corpus, champion(tmp_path / "release"), TASKS)
     for decision in [d async for d in corpus.scan(Decision)]:
         assert not is_fallback(decision, rule)
         assert is_fallback(decision, model) == (decision.policy == "steer")
+        assert not is_fallback(decision, another)  # a program is of the rule tier itself, and no fallback
         assert not is_fallback(decision.model_copy(update={"tier": "frontier"}), model)
 
 

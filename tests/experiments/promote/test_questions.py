@@ -7,6 +7,7 @@ from pathlib import Path
 from controllers.arms import draw
 from controllers.policies.lm import LMPolicy
 from controllers.program import Controller, controller_of
+from controllers.programs import builtin
 from controllers.release import Champion
 from controllers.scripted_engine import scripted_lm
 from experiments.promote.questions import SAID, Answer, Call, Refused, State, answers_to, canary_spec
@@ -64,3 +65,10 @@ def test_what_is_said_is_one_line_and_reads_back() -> None:
         line = SAID.dump_json(said)
         assert b"\n" not in line
         assert SAID.validate_json(line) == said
+
+
+async def test_of_a_program_the_text_is_the_answer() -> None:
+    one, other = controller_of(builtin.refine("fan")), controller_of(builtin.refine("core"))
+    (mine,), (theirs,) = await answers_to(one, [LIT], 0.1), await answers_to(other, [LIT], 0.1)
+    assert mine.policy_digest == digest_text(one.policies["steer"].text) != theirs.policy_digest
+    assert (mine.tier, mine.probabilities, mine.prompt) == ("rule", {}, None)

@@ -13,7 +13,8 @@ from rich.console import Console
 from controllers.baselines import seed_candidate
 from experiments.search.confirmed import Confirmed
 from experiments.search.confirming import confirm, confirmation, confirmer, finalists, table_of
-from experiments.search.searching import GEPA, Searched, search_gepa
+from experiments.search.searching import Searched, search_main
+from optimizers.meter import Spend
 from optimizers.records import Tally, TaskScore
 from optimizers.search import Found
 from optimizers.space import with_default
@@ -37,7 +38,7 @@ def found(name: str, *scores: TaskScore, candidate: Candidate = SEED) -> Found:
 
 
 def searched(*front: Found, start: Found) -> Searched:
-    return Searched("gepa", front, start, (), (0.1,), Tally(), Amounts())
+    return Searched("gepa", front, start, (), (0.1,), Tally(), Spend(0, 0, 0, 0.0, 0.0))
 
 
 def test_the_finalists_are_the_best_of_the_front_the_start_and_what_is_explored_once_each() -> None:
@@ -79,7 +80,7 @@ def test_of_a_candidate_that_was_not_replayed_nothing_is_predicted() -> None:
 
 
 async def confirmed_front(job: Job, gepa: Searched) -> list[Confirmed]:
-    front = await confirm(job, confirmer(job), GEPA, finalists(gepa, (), most=4))
+    front = await confirm(job, confirmer(job), "gepa", finalists(gepa, (), most=4))
     assert set(front.members) <= {one.name for one in front.confirmed}
     assert len(front.members) >= 1
     return list(front.confirmed)
@@ -87,7 +88,7 @@ async def confirmed_front(job: Job, gepa: Searched) -> list[Confirmed]:
 
 def test_candidates_are_attempted_with_fresh_seeds_and_told(tmp_path: Path) -> None:
     with job_at(tmp_path, recorded_val=None) as job:
-        gepa = asyncio.run(search_gepa(job))
+        gepa = asyncio.run(search_main(job))
         confirmed = asyncio.run(confirmed_front(job, gepa))
         assert [body for body in told(job) if isinstance(body, Confirmed)] == confirmed
         assert f"gepa: confirm {len(confirmed)} candidates live: done" in said(job)
@@ -101,12 +102,12 @@ def test_candidates_are_attempted_with_fresh_seeds_and_told(tmp_path: Path) -> N
 
 def test_where_infrastructure_leaves_no_value_nothing_is_confirmed_and_nobody_is_worse(tmp_path: Path) -> None:
     with job_at(tmp_path, recorded_val=None, val=2) as job:
-        gepa = asyncio.run(search_gepa(job))
+        gepa = asyncio.run(search_main(job))
         failing = CountingWorker(job.wired.setup.worker, fails=lambda task, call: OSError("no machine"))
         broken = replace(job, wired=replace(job.wired, setup=replace(job.wired.setup, worker=failing)))
         chosen = finalists(gepa, (), most=1)[:1]
         with pytest.raises(InfraError, match="none of 1 candidates could be confirmed"):
-            asyncio.run(confirm(broken, confirmer(broken), GEPA, chosen))
+            asyncio.run(confirm(broken, confirmer(broken), "gepa", chosen))
         (one,) = [body for body in told(job) if isinstance(body, Confirmed)]
         assert one.values["correct"].live is None
         assert one.attempts == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from optimizers.records import TaskScore
 from optimizers.search import Found
 from optimizers.space import with_default
 from optimizers.vectors import entry_of
+from signatures.digest import canonical_json
 from signatures.records import Amounts, Candidate, Cost
 from tests.worlds.lab import Lab
 from tests.worlds.planted import PlantedBenchmark
@@ -128,9 +130,58 @@ def test_a_candidate_without_support_has_no_number_and_is_kept_apart(lab: Lab) -
     watch.narrator.found(found(CHILD, "g01-c0", "unsupported", evidence="who knows"))
     event = watch.events[1]
     assert isinstance(event, CandidateScored)
-    assert (event.tags["tiller.decision"], event.metrics) == ("unsupported", {})
+    assert event.tags["tiller.decision"] == "unsupported"
+    assert {name.split("/")[0] for name in event.metrics} == {"spent"}
     assert set(watch.narrator.found_by_digest) == {SEED.digest}
     assert set(watch.narrator.aside_by_digest) == {CHILD.digest}
+
+
+def test_a_candidate_tells_its_lineage_and_what_the_search_had_spent(lab: Lab) -> None:
+    watch = Watch(lab)
+    watch.narrator.found(found(SEED, "g00-c0", "seed"))
+    watch.evaluator.budget.charge(Cost(tokens_in=90, tokens_out=10, usd=0.25))
+    child = replace(found(CHILD, "g01-c0", "accepted"), hypothesis="Looking at the fan first helps.")
+    watch.narrator.found(child)
+    grandchild = with_default(CHILD, "topology", "fanout_1")
+    watch.narrator.found(replace(found(grandchild, "g02-c0", "rejected"), parents=(CHILD.digest, SEED.digest)))
+    first, second, third = (event for event in watch.events if isinstance(event, CandidateScored))
+    assert (first.tags["tiller.lineage"], first.tags["tiller.parent_names"]) == ("g00-c0", "")
+    assert "tiller.hypothesis" not in first.tags
+    assert second.tags["tiller.hypothesis"] == "Looking at the fan first helps."
+    assert (third.tags["tiller.lineage"], third.tags["tiller.parent_names"]) == (
+        "g00-c0 > g01-c0 > g02-c0",
+        "g01-c0,g00-c0",
+    )
+    assert {event.tags["tiller.engine"] for event in (first, second, third)} == {"gepa"}
+    assert first.metrics["spent/tokens"] == 0.0
+    assert (second.metrics["spent/tokens"], second.metrics["spent/usd"]) == (100.0, 0.25)
+    assert "spent/wall_s" not in second.metrics
+
+
+def test_a_duplicate_has_no_number_and_changes_nothing(lab: Lab) -> None:
+    watch = Watch(lab)
+    watch.narrator.found(found(SEED, "g00-c0", "seed"))
+    watch.narrator.found(replace(found(SEED, "g01-c0", "duplicate"), scores=()))
+    event = watch.events[1]
+    assert isinstance(event, CandidateScored)
+    assert event.tags["tiller.decision"] == "duplicate"
+    assert {name.split("/")[0] for name in event.metrics} == {"spent"}
+    assert watch.narrator.found_by_digest[SEED.digest].name == "g00-c0"
+
+
+def test_a_program_is_shown_as_its_source(lab: Lab) -> None:
+    source = (
+        "async def strategy(ctx):\n    shot = await ctx.shot()\n    if not shot.passed:\n        await ctx.shot()\n"
+    )
+    longer = source + "\n    return\n"
+    parent, child = (
+        Candidate(components={"program": canonical_json({"tier": "rule", "source": text})}) for text in (source, longer)
+    )
+    event = candidate_event(found(child, "a01-c0", "accepted"), parent, OBJECTIVES)
+    assert event.params == {"program.tier": "rule", "program.lines": "5"}
+    assert event.artifacts["program.py"] == longer
+    assert loads(event.artifacts["controller.json"]).candidate == child
+    assert [line for line in event.artifacts["diff.txt"].splitlines() if line.startswith("+ ")] == ["+    return"]
 
 
 async def test_with_replay_a_generation_says_what_live_evaluations_would_have_taken(lab: Lab) -> None:

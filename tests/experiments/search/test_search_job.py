@@ -25,7 +25,8 @@ from experiments.events import (
 from experiments.harvest.tasks import HarvestedTask, tasks_text
 from experiments.places import claim
 from experiments.search.learned import LEARNED
-from experiments.search.search_job import console_of, project, run_search
+from experiments.search.projecting import project
+from experiments.search.search_job import console_of, run_search
 from experiments.tracking import Store
 from experiments.wiring import Ready, ready, split_tasks
 from signatures.errors import InfraError, UsageError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from experiments.gepa_config import ADDED, GepaConfig
 from experiments.places import claim
 from experiments.search.learned import CorpusRead, Learned
 from experiments.search.started import HOME, commit, started_event
+from experiments.search_config import ADDED, SearchConfig
 from experiments.wiring import ready, wired
 from tests.worlds.small import small
 
@@ -64,7 +64,7 @@ def test_the_first_event_says_what_is_searched(tmp_path: Path) -> None:
         event = started_event(config, folder, parts)
     assert (event.run_id, event.benchmark, event.engine, event.seed) == (folder.name, "planted", "gepa", 5)
     assert event.objectives == ("correct", "fast", "cheap", "clean")
-    assert set(event.config) == set(GepaConfig.model_fields) - set(ADDED)
+    assert set(event.config) == set(SearchConfig.model_fields) - set(ADDED)
     assert (event.config["options"], event.config["lm"]) == ('{"noise": 0.2}', "null")
     assert event.tags["tiller.manifest"] == given.manifest.digest
     assert event.tags["tiller.proposer"] == "mined"

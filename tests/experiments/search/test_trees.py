@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from experiments.gepa_config import GepaConfig
 from experiments.places import claim
-from experiments.search.stages import cost_of, plan_of
+from experiments.search.projecting import cost_of
+from experiments.search.stages import plan_of
 from experiments.search.trees import TREES, Note, read_note, record_trees
+from experiments.search_config import SearchConfig
 from experiments.whole_file import write_whole
 from experiments.wiring import Ready, Wired, ready, wired
 from signatures.errors import StoreError, WorkerError
@@ -25,7 +26,7 @@ from tests.worlds.small import small
 @contextmanager
 def opened(
     root: Path, worker: CountingWorker | None = None, **changed: JsonValue
-) -> Iterator[tuple[GepaConfig, Wired]]:
+) -> Iterator[tuple[SearchConfig, Wired]]:
     given: Ready = ready(small(root, **changed))
     if worker is not None:
         given = replace(given, worker=worker)

@@ -10,6 +10,7 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from controllers.program import controller_of
+from controllers.programs import builtin
 from experiments.tiers.material import ASKED, gather_answers, loaded, material_of
 from signatures.errors import NoSupport, StoreError, UsageError
 from tests.experiments.tiers.conftest import TASKS, Recorded
@@ -78,3 +79,10 @@ def test_answers_of_several_runs_are_gathered_once_each(tmp_path: Path) -> None:
     (tmp_path / "two" / ASKED).write_text("{\n")
     with pytest.raises(StoreError):
         gather_answers(demote_config(tmp_path, "c"), into)
+
+
+def test_a_program_has_no_decisions_to_demote(tmp_path: Path, recorded: Recorded) -> None:
+    program = tmp_path / "program.json"
+    program.write_text(controller_of(builtin.refine("fan")).dumps())
+    with pytest.raises(UsageError, match="is a strategy program"):
+        loaded(demote_config(recorded.root, str(program)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,11 +11,24 @@ import pytest
 from controllers.baselines import seed_candidate
 from controllers.program import controller_of, lm_component
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
-from optimizers.proposers.lm import INSTRUCTIONS_FORM, MOST_LEARNED, MOST_RECORDS, LMProposer, telling
+from optimizers.analysis import analyse
+from optimizers.contrast import tree_pairs
+from optimizers.evaluator import Request
+from optimizers.evidence import Evidence, gather
+from optimizers.proposers.lm import (
+    INSTRUCTIONS_FORM,
+    MOST_LEARNED,
+    MOST_PAIRS,
+    MOST_RECORDS,
+    LMProposer,
+    Material,
+    telling,
+)
 from optimizers.reflection import Reflection
+from optimizers.replay.tree import TreeReplay
 from optimizers.space import Space
 from signatures.errors import ProviderError
-from signatures.records import Amounts, Candidate, PolicyName
+from signatures.records import Amounts, Candidate, Cost, PolicyName
 from tests.worlds.lab import ACTIONS, Lab, with_components
 
 SPACE = Space(thresholds={"planted.lit.fan": (0.5,), "stalled": (0.5, 1.5)}, actions=ACTIONS)
@@ -25,9 +39,12 @@ GOOD = {
 }
 
 
-def answer(proposal: object, evidence: str = "record 3") -> str:
+def answer(proposal: object, evidence: str = "record 3", hypothesis: str = "The fan is not looked at.") -> str:
     text = proposal if isinstance(proposal, str) else json.dumps(proposal)
-    return f"[[ ## proposal ## ]]\n{text}\n\n[[ ## evidence ## ]]\n{evidence}\n\n[[ ## completed ## ]]"
+    return (
+        f"[[ ## hypothesis ## ]]\n{hypothesis}\n\n[[ ## proposal ## ]]\n{text}\n\n"
+        f"[[ ## evidence ## ]]\n{evidence}\n\n[[ ## completed ## ]]"
+    )
 
 
 def record(gain: float, *, policy: PolicyName = "steer", said: str = "") -> Reflection:
@@ -46,6 +63,7 @@ async def test_a_valid_decision_list_is_accepted_in_canonical_form() -> None:
     proposal, cost = await proposer.propose(seed_candidate(), "steer", [record(0.5)], seed=1)
     assert proposal is not None
     assert (proposal.proposer, proposal.evidence) == (proposer.name, "record 3")
+    assert proposal.hypothesis == "The fan is not looked at."
     child = with_components(steer=proposal.text)
     assert json.loads(proposal.text)["rules"] == GOOD["rules"]
     assert controller_of(child).candidate == child
@@ -59,6 +77,9 @@ async def test_a_valid_decision_list_is_accepted_in_canonical_form() -> None:
         "I would rather not.",
         "",
         answer(""),
+        answer(GOOD, hypothesis=""),
+        answer(GOOD, hypothesis=" \n "),
+        answer(GOOD).replace("[[ ## hypothesis ## ]]", "Hypothesis:"),
         answer("change the first rule"),
         answer({"rules": []}),
         answer({**GOOD, "otherwise": {}}),
@@ -163,3 +184,63 @@ async def test_what_was_learned_is_shown_beside_the_own_moves_and_says_where_it_
     assert engine.prompts[0].count("change of `correct` by the checkers") == MOST_RECORDS + MOST_LEARNED
     assert (await proposer.propose(seed_candidate(), "stop", [], seed=1)) is not None
     assert "machines production" not in engine.prompts[1]
+
+
+async def evidence(lab: Lab, tasks: int = 4) -> tuple[Evidence, TreeReplay]:
+    chosen = lab.benchmark.tasks("search")[:tasks]
+    trees = await lab.replay(chosen)
+    scored = await lab.evaluator().evaluate(Request(seed_candidate(), chosen, seed=2, keep_rollouts=True))
+    told = {task.digest: task for task in chosen}
+    return await gather(seed_candidate(), scored, lab.setup(), tasks=told, trees=trees, seed=7), trees
+
+
+async def test_it_is_shown_whole_episodes_pairs_and_findings(lab: Lab) -> None:
+    told, trees = await evidence(lab)
+    histories = {digest: tree.history for digest, tree in trees.trees.items()}
+    findings = analyse(told.moves, benchmark="planted", actions=ACTIONS, histories=histories)
+    lm, engine = scripted_lm(lambda prompt: answer(GOOD))
+    space = replace(SPACE, actions=ACTIONS)
+    proposer = LMProposer(lm, space, material=Material(pairs=tree_pairs(trees, trees.trees), findings=findings))
+    proposal, _ = await proposer.propose(seed_candidate(), "steer", told, seed=1)
+    assert proposal is not None
+    (prompt,) = engine.prompts
+    for piece in ("an episode of this candidate", "what this candidate does on recorded attempts", "probabilities"):
+        assert piece in prompt
+    assert prompt.count("two ways on from one place") == MOST_PAIRS
+    assert all(one.line in prompt for one in findings if one.for_models)
+    worker_written = [one for one in findings if not one.for_models]
+    assert worker_written and not any(one.line in prompt for one in worker_written)
+    in_the_instructions = 1
+    assert prompt.count("<observation") - in_the_instructions == prompt.count("</observation>") > 50
+
+
+async def test_what_does_not_fit_is_said_to_be_left_out(lab: Lab) -> None:
+    told, _ = await evidence(lab)
+    lm, engine = scripted_lm(lambda prompt: answer(GOOD))
+    for most in (8_000, 30_000):
+        proposer = LMProposer(lm, SPACE, material=Material(most_chars=most))
+        await proposer.propose(seed_candidate(), "steer", told, seed=1)
+        assert len(engine.prompts[-1]) < most + 6_000
+        assert "more episodes are left out" in engine.prompts[-1]
+    assert "more records are left out" in engine.prompts[0]
+
+
+async def test_a_narrow_batch_is_shown_other_tasks_pairs_of_the_widest_spread_and_not_always_the_same(lab: Lab) -> None:
+    _, trees = await evidence(lab, 30)
+    pairs = [pair for pair in tree_pairs(trees, trees.trees) if pair.policy == "steer"]
+    lm, engine = scripted_lm(lambda prompt: answer(GOOD))
+    proposer = LMProposer(lm, SPACE, material=Material(pairs=pairs))
+    for seed in (1, 2, 1):
+        await proposer.propose(seed_candidate(), "steer", [], seed=seed)
+    first, second, again = engine.prompts
+    assert first == again != second
+    widest, least = {pair.task[:12] for pair in pairs[: 4 * MOST_PAIRS]}, pairs[-1].task[:12]
+    shown = set(re.findall(r'"task\\":\\"(\w+)', first + second))
+    assert len(shown) > 1 and shown <= widest and least not in shown
+
+
+async def test_a_program_has_its_own_authors() -> None:
+    proposer, engine = proposing(answer(GOOD))
+    program = Candidate(components={"program": '{"source":"","tier":"rule"}'})
+    assert await proposer.propose(program, "program", [], seed=1) == (None, Cost())  # type: ignore[arg-type]
+    assert engine.prompts == []

@@ -11,21 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ttest_ind
 
 from controllers.baselines import seed_candidate
 from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import controller_of, lm_component, rule_component
 from controllers.scripted_engine import scripted_lm
+from optimizers.comparing import LEAST_ROWS
 from optimizers.journal import Proposal
 from optimizers.proposers.mined import (
     ALL_LEARNED,
-    LEAST_ROWS,
     MOST_LEARNED,
     MinedProposer,
-    Places,
     current_choice,
-    welch_z,
 )
 from optimizers.reflection import Reflection
 from optimizers.space import Space, space_of, with_default, with_rule
@@ -114,6 +111,11 @@ async def test_evidence_is_numbers_that_can_be_counted_again() -> None:
         assert float(found["then"]) == pytest.approx(np.mean(then), abs=6e-4)
         assert float(found["now"]) == pytest.approx(np.mean(now), abs=6e-4)
         assert proposal.proposer == "mined"
+        rule = f" where {found['feature']} {found['op']} {found['value']}" if found["feature"] else ""
+        gained = float(np.mean(then) - np.mean(now))
+        assert proposal.hypothesis == (
+            f"Choosing `{found['action']}`{rule} changes `correct` by {gained:+.3f} a move against what is done now."
+        )
 
 
 async def test_it_is_a_function_of_its_seed_and_other_seeds_differ() -> None:
@@ -135,6 +137,11 @@ async def test_it_is_a_function_of_its_seed_and_other_seeds_differ() -> None:
 )
 async def test_without_evidence_it_proposes_nothing(rows: list[Reflection]) -> None:
     assert await many(rows) == []
+
+
+async def test_a_program_is_not_edited_by_rules() -> None:
+    program = Candidate(components={"program": '{"source":"","tier":"rule"}'})
+    assert await many(planted(120), candidate=program, component="program") == []
 
 
 async def test_moves_of_another_policy_say_nothing() -> None:
@@ -175,6 +182,7 @@ async def test_it_stops_where_further_attempts_do_not_help() -> None:
         assert proposal.evidence == (
             "where stalled > 1.5, 0% of 20 further attempts improved `correct`; stopping saves 4.0 turns each"
         )
+        assert proposal.hypothesis == "Stopping where stalled > 1.5 costs no `correct` and saves 4.0 turns a time."
 
 
 async def test_where_the_candidate_stops_already_it_is_not_told_to() -> None:
@@ -236,21 +244,6 @@ async def test_a_models_component_is_refused() -> None:
     candidate = with_components(steer=lm_component("steer", lm))
     with pytest.raises(UsageError, match="not a decision list"):
         await MinedProposer(Space({}, ACTIONS)).propose(candidate, "steer", planted(), seed=0)
-
-
-@given(
-    a=st.lists(st.floats(-1, 1), min_size=2, max_size=20).map(np.array),
-    b=st.lists(st.floats(-1, 1), min_size=2, max_size=20).map(np.array),
-)
-def test_strength_is_welchs_statistic(a: np.ndarray, b: np.ndarray) -> None:
-    if min(a.std(), b.std()) < 1e-6:
-        return
-    assert welch_z(a, b) == pytest.approx(float(ttest_ind(a, b, equal_var=False).statistic), abs=1e-6)
-
-
-def test_strength_where_nothing_varies_is_finite() -> None:
-    ones, zeros = np.ones(9), np.zeros(9)
-    assert (welch_z(ones, zeros), welch_z(zeros, ones), welch_z(ones, ones)) == (8.0, -8.0, 0.0)
 
 
 # What was learned elsewhere.
@@ -328,28 +321,3 @@ async def test_of_many_lessons_each_proposal_looks_at_a_part_of_its_own() -> Non
     assert one == proposer._drawn(seed_candidate(), "steer", 1)
     few = MinedProposer(space_of(rows[:100], ACTIONS), rows[:ALL_LEARNED])
     assert few._drawn(seed_candidate(), "steer", 1) == rows[:ALL_LEARNED]
-
-
-GAINS = st.lists(st.floats(-1, 1, allow_nan=False), min_size=2, max_size=8)
-
-
-@given(strata=st.lists(st.tuples(GAINS, GAINS), min_size=1, max_size=3))
-def test_the_statistic_of_one_place_is_welchs_and_of_several_follows_where_they_agree(
-    strata: list[tuple[list[float], list[float]]],
-) -> None:
-    rows: list[Reflection] = []
-    gains: list[float] = []
-    then: list[bool] = []
-    for place, (a, b) in enumerate(strata):
-        rows += learned([move("fan", value) for value in (*a, *b)], f"place {place}")
-        gains += [*a, *b]
-        then += [True] * len(a) + [False] * len(b)
-    then_N = np.array(then, dtype=bool)
-    z = Places(rows).z(np.array(gains), then_N, ~then_N)
-    if len(strata) == 1:
-        assert z == welch_z(np.array(strata[0][0]), np.array(strata[0][1]))
-    differences = [np.mean(a) - np.mean(b) for a, b in strata]
-    if all(one > 1e-9 for one in differences):
-        assert z > 0
-    if all(one < -1e-9 for one in differences):
-        assert z < 0

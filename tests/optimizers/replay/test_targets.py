@@ -17,13 +17,14 @@ from controllers.policies.constant import ConstantPolicy
 from controllers.policies.lm import LMPolicy
 from controllers.policies.rule import Condition, Rule, RuleList, RulePolicy
 from controllers.program import Controller, controller_of, rule_component
+from controllers.programs import builtin
 from controllers.scripted_engine import scripted_lm
 from optimizers.episode_log import EpisodeLog, Floats, Option
 from optimizers.features import episode_log, logged
 from optimizers.replay.asking import Asking
 from optimizers.replay.targets import target_of
 from optimizers.replay.views import views_of
-from signatures.errors import UsageError
+from signatures.errors import NoSupport, UsageError
 from signatures.records import Task, Tier
 from tests.worlds.lab import lamp_follower, steered, with_components
 from tests.worlds.played import BEHAVIOUR, OBJECTIVES, TASKS, Plan, played
@@ -253,3 +254,9 @@ async def test_no_candidates_and_no_episodes_are_no_columns_and_no_rows() -> Non
     empty = episode_log(found.tables, found.outcomes, OBJECTIVES, split="dev")
     assert (await target_of(empty, {"c": controller_of(BEHAVIOUR)}, Asking())).probability_L_C.shape == (0, 1)
     assert (await target_of(log_of(SMALL), {}, Asking())).names == ()
+
+
+async def test_a_log_of_draws_does_not_tell_what_a_program_would_do() -> None:
+    named = {"itself": controller_of(BEHAVIOUR), "p": controller_of(builtin.sample())}
+    with pytest.raises(NoSupport, match="p: a log of draws does not tell what a strategy program would do"):
+        await target_of(log_of(SMALL), named, Asking())

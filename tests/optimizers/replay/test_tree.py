@@ -15,13 +15,15 @@ from controllers.baselines import control_arms, controller_components
 from controllers.corpus import MemoryCorpus
 from controllers.loop import run_episode
 from controllers.observe import NoObserver
-from controllers.program import controller_of, rule_component
+from controllers.program import controller_of, program_candidate, rule_component
+from controllers.programs import builtin
 from controllers.spec import EpisodeSpec, Parts
 from controllers.steers import FixedSteer, NoSteer
 from optimizers.replay.closed_form import random_at_k
 from optimizers.replay.tree import Replayed, Tree, TreeReplay
 from optimizers.scoring import episode_values
 from optimizers.setup import Grant
+from signatures.errors import ProgramFault
 from signatures.records import Candidate, Directive
 from tests.worlds.recorded import OBJECTIVES, TASK, Drawing, Node, Reading, tree_of
 
@@ -230,3 +232,23 @@ def test_the_moves_of_a_tree_show_what_happened() -> None:
     steers = [(m.action, m.gain, m.turns) for m in replay.moves(TASK.digest) if m.policy == "steer"]
     assert steers == [("none", 0.5, 3), ("none", -0.5, 5), ("fan", 0.5, 1)]
     assert all(m.before and m.observed for m in replay.moves(TASK.digest))
+
+
+def test_a_program_that_attempts_nothing_earns_nothing() -> None:
+    """Not even as the cheapest."""
+    idle = program_candidate("async def strategy(ctx):\n    return\n")
+    value = replayed([Node("a", correct=1.0)], idle, Grant(3, None, ("none",)))
+    assert (value.values, value.unsupported, value.used.attempts) == (dict.fromkeys(value.values, 0.0), 0.0, 0)
+
+
+def test_a_program_is_replayed_exactly_like_rules() -> None:
+    nodes = [Node("a", 0.5), Node("b", 1.0), Node("c", 0.2, parent="a"), Node("d", 1.0, parent="a", action="fan")]
+    grant = Grant(2, None, ("none", "fan"))
+    rules, program = replayed(nodes, refining({"fan": 1.0}), grant), replayed(nodes, builtin.refine("fan"), grant)
+    assert rules == program and rules.supported
+
+
+def test_a_fault_of_a_program_is_raised_and_no_value() -> None:
+    wrong = program_candidate('async def strategy(ctx):\n    shot = await ctx.shot(start="last", steer="sing")\n')
+    with pytest.raises(ProgramFault, match="no legal action"):
+        replayed([Node("a")], wrong, Grant(2, None, ("none",)))

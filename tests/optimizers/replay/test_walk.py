@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from controllers.baselines import controller_components
 from controllers.observe import NoObserver
 from controllers.policies import View, Weights
-from controllers.program import Controller, controller_of, rule_component
+from controllers.program import Controller, controller_of, program_candidate, rule_component
+from controllers.programs import builtin
 from optimizers.replay.tree import TreeReplay
 from optimizers.replay.walk import Ask, Walk, walked
 from optimizers.setup import Grant
@@ -150,3 +151,22 @@ async def test_a_steer_that_was_never_recorded_ends_the_walk_without_mass() -> N
 async def test_a_task_without_a_tree_has_no_value() -> None:
     replay = TreeReplay({}, NoObserver(), OBJECTIVES, GRANT)
     assert await walked(replay, TASK, asks(controller_of(CANDIDATE)), walks=1, seed=0) is None
+
+
+async def test_a_program_may_want_no_attempt_at_all() -> None:
+    idle = controller_of(program_candidate("async def strategy(ctx):\n    return\n"))
+    replay = replay_of(nodes(random.Random(3)))
+    value = await walked(replay, TASK, asks(idle), walks=2, seed=1, begins_with_stop=idle.begins_with_stop)
+    assert value is not None
+    assert (value.values, value.unsupported) == (dict.fromkeys(value.values, 0.0), 0.0)
+
+
+async def test_walks_of_a_program_are_those_of_the_rules_that_do_the_same() -> None:
+    rules = Candidate(components=controller_components(refine=True, steer={"fan": 1.0}))
+    replay = replay_of(nodes(random.Random(3)))
+    one, other = controller_of(rules), controller_of(builtin.refine("fan"))
+    found = [
+        await walked(replay, TASK, asks(made), walks=5, seed=2, begins_with_stop=made.begins_with_stop)
+        for made in (one, other)
+    ]
+    assert found[0] == found[1]

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.config import dump, merge
-from experiments.gepa_config import ADDED, GepaConfig
+from experiments.search_config import ADDED, SearchConfig
 from signatures.errors import UsageError
 
 
 def test_the_defaults_search_five_generations_or_more_within_their_own_budget() -> None:
-    config = GepaConfig()
+    config = SearchConfig()
     assert config.generations >= 5
     assert config.max_attempts >= (config.val + 2 * config.minibatch) * config.attempts
 
@@ -29,10 +29,12 @@ def test_the_defaults_search_five_generations_or_more_within_their_own_budget() 
 def test_a_dumped_config_is_read_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, seed: int, noise: float, lm: str | None, train: int, max_usd: float | None
 ) -> None:
-    config = GepaConfig(seed=seed, options={"noise": noise, "dev_layers": ["vpn"]}, lm=lm, train=train, max_usd=max_usd)
+    config = SearchConfig(
+        seed=seed, options={"noise": noise, "dev_layers": ["vpn"]}, lm=lm, train=train, max_usd=max_usd
+    )
     file = tmp_path_factory.getbasetemp() / "config.toml"
     file.write_text(dump(config), encoding="utf-8")
-    assert merge(GepaConfig, file) == config
+    assert merge(SearchConfig, file) == config
 
 
 @pytest.mark.parametrize(
@@ -53,20 +55,20 @@ def test_a_dumped_config_is_read_back_as_it_was(
 )
 def test_a_value_that_cannot_be_is_named(override: str, named: str) -> None:
     with pytest.raises(UsageError, match=named) as refused:
-        merge(GepaConfig, None, [override])
+        merge(SearchConfig, None, [override])
     assert "\n" not in str(refused.value)
 
 
 def test_every_field_that_may_be_left_out_can_be_dumped(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(dump(GepaConfig()), encoding="utf-8")
-    assert merge(GepaConfig, tmp_path / "config.toml") == GepaConfig()
+    (tmp_path / "config.toml").write_text(dump(SearchConfig()), encoding="utf-8")
+    assert merge(SearchConfig, tmp_path / "config.toml") == SearchConfig()
 
 
 def test_what_an_older_run_was_told_is_told_as_it_was() -> None:
-    plain = GepaConfig()
-    assert set(plain.told()) == set(GepaConfig.model_fields) - set(ADDED)
+    plain = SearchConfig()
+    assert set(plain.told()) == set(SearchConfig.model_fields) - set(ADDED)
     assert plain.told(without=frozenset({"root"})).keys() == plain.told().keys() - {"root"}
-    learning = GepaConfig(learn_from="all", harvested="tasks.jsonl")
+    learning = SearchConfig(learn_from="all", harvested="tasks.jsonl")
     assert learning.told() == {**plain.told(), "learn_from": "all", "harvested": "tasks.jsonl"}
 
 
@@ -75,7 +77,7 @@ def test_what_an_older_run_was_told_is_told_as_it_was() -> None:
     [("learn_from=all", "all"), ("learn_from=a.db", "a.db"), ('learn_from=["a.db", "b.db"]', ("a.db", "b.db"))],
 )
 def test_what_to_learn_from_is_all_or_paths(tmp_path: Path, override: str, learn_from: object) -> None:
-    config = merge(GepaConfig, None, [override])
+    config = merge(SearchConfig, None, [override])
     assert config.learn_from == learn_from
     (tmp_path / "config.toml").write_text(dump(config), encoding="utf-8")
-    assert merge(GepaConfig, tmp_path / "config.toml") == config
+    assert merge(SearchConfig, tmp_path / "config.toml") == config

@@ -1,16 +1,19 @@
-"""What one production episode shows that somebody should look at: by its checkers, its traces and its decisions."""
+"""Signals: what one episode shows that somebody should look at, by its checkers, its traces and its decisions.
+
+No verdict is read: what shows in production, which has no judge, and what shows in a search are told by the same words.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 from controllers.history import Seen
 from controllers.observe import correctness
 from controllers.redaction import redacted
-from signatures.records import Decision, Episode
+from signatures.records import Decision, Episode, PolicyName
 
 Kind = Literal[
     "infrastructure",
@@ -44,7 +47,7 @@ MEANING: Final[Mapping[Kind, Meaning]] = MappingProxyType(
         ),
         "not passed": Meaning(
             "the checker of `{subject}` did not pass what was selected",
-            "search again with the tasks harvested here: gepa_run --learn-from all harvested=FILE",
+            "search again with such tasks: search_run --learn-from all, with harvested=FILE for those of production",
             serious=True,
         ),
         "stopped early": Meaning(
@@ -90,16 +93,52 @@ class Signal(NamedTuple):
     "ids of the attempts that show it, where attempts do"
 
 
+class Drawn(Protocol):
+    """A decision, as far as signals look at it: a record of the corpus, or one that is told."""
+
+    @property
+    def policy(self) -> PolicyName:
+        """Which policy drew."""
+
+    @property
+    def action(self) -> str:
+        """What it drew."""
+
+    @property
+    def features(self) -> Mapping[str, float]:
+        """What was observed."""
+
+    @property
+    def tier(self) -> str:
+        """Where it was made."""
+
+
 def signals_of(episode: Episode, history: Sequence[Seen], decisions: Sequence[Decision]) -> list[Signal]:
-    """All signals of an episode, in a fixed order. No verdict is read: production has none."""
+    """All signals of a recorded episode, in a fixed order."""
+    ended: list[_Shown] = [] if episode.failure is None else [("infrastructure", episode.failure.error, "")]
+    return _collected((*ended, *_in(history, decisions, episode.selected_id)))
+
+
+def signals_in(history: Sequence[Seen], decisions: Sequence[Drawn], *, selected: str | None) -> list[Signal]:
+    """The signals of attempts that were made after one another, and of what was decided among them."""
+    return _collected(_in(history, decisions, selected))
+
+
+_Shown = tuple[Kind, str, str]
+
+
+def _in(history: Sequence[Seen], decisions: Sequence[Drawn], selected: str | None) -> Iterator[_Shown]:
+    yield from _infrastructure(history)
+    yield from _selected(selected, history)
+    yield from _stops(decisions)
+    yield from _steers(history)
+    for seen in history:
+        yield from _inside(seen)
+
+
+def _collected(shown: Iterable[_Shown]) -> list[Signal]:
     found: dict[tuple[Kind, str], list[str]] = {}
-    for kind, subject, attempt in (
-        *_infrastructure(episode, history),
-        *_selected(episode, history),
-        *_stops(decisions),
-        *_steers(history),
-        *(one for seen in history for one in _inside(seen)),
-    ):
+    for kind, subject, attempt in shown:
         named = found.setdefault((kind, plain(redacted(subject), 80)), [])
         if attempt and attempt not in named:
             named.append(attempt)
@@ -112,26 +151,21 @@ def plain(text: str, most: int) -> str:
     return "".join(c if c.isprintable() and c not in "`<>|" else "?" for c in line) or "(no name)"
 
 
-_Shown = tuple[Kind, str, str]
-
-
-def _infrastructure(episode: Episode, history: Sequence[Seen]) -> Iterator[_Shown]:
-    if episode.failure is not None:
-        yield "infrastructure", episode.failure.error, ""
+def _infrastructure(history: Sequence[Seen]) -> Iterator[_Shown]:
     for seen in history:
         if seen.attempt.failure is not None:
             yield "infrastructure", seen.attempt.failure.error, seen.attempt.id
 
 
-def _selected(episode: Episode, history: Sequence[Seen]) -> Iterator[_Shown]:
+def _selected(selected: str | None, history: Sequence[Seen]) -> Iterator[_Shown]:
     for seen in history:
-        if seen.attempt.id == episode.selected_id:
+        if seen.attempt.id == selected:
             for check in seen.attempt.checks:
                 if check.passed is False:
                     yield "not passed", check.objective, seen.attempt.id
 
 
-def _stops(decisions: Sequence[Decision]) -> Iterator[_Shown]:
+def _stops(decisions: Sequence[Drawn]) -> Iterator[_Shown]:
     for one in decisions:
         passed = one.features.get("best_passed")
         if one.policy == "stop" and one.action == "done" and passed == 0 and one.features.get("attempts_left", 0) > 0:

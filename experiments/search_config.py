@@ -1,4 +1,4 @@
-"""The config of `gepa_run`: small and flat, read from TOML, dumped resolved into the run folder."""
+"""The config of a search: small and flat, read from TOML, dumped resolved into the run folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import Field, JsonValue, model_validator
 
 from experiments.config import RunConfig
 
-ADDED: Final = ("learn_from", "harvested")
-"""Fields that came later: what a run was told is as before where they are not set."""
+ADDED: Final = ("learn_from", "harvested", "engine", "engine_options", "max_compute", "max_minutes", "max_tokens")
+"""Fields that came later: what a run was told is as before where they have their default."""
 
 
-class GepaConfig(RunConfig):
+class SearchConfig(RunConfig):
     """What to search, on what, with how much. Sizes are tasks, budgets are attempts."""
 
     benchmark: str = "telecom"
@@ -69,6 +69,16 @@ class GepaConfig(RunConfig):
     "`all`, for every corpus below the run root, or paths of corpora: learn from their moves as well"
     harvested: str | None = None
     "file of tasks that harvest_run wrote: train tasks beside those of the search split"
+    engine: str = "gepa_search"
+    "engine id, or package.module:function that builds one"
+    engine_options: Mapping[str, JsonValue] = Field(default_factory=dict)
+    'the engine\'s own settings, such as engine_options.sampler="tpe"'
+    max_compute: int | None = Field(default=None, ge=1)
+    "attempts that the search's evaluations may stand for, made or replayed; None: generations x iterations proposals"
+    max_minutes: float | None = Field(default=None, gt=0)
+    "wall time of the engine's search, earlier parts of it counted where it goes on; its rival and the end are extra"
+    max_tokens: int | None = Field(default=None, ge=0)
+    "LM tokens that the engine's search may spend, on decisions, proposals and reflection"
 
     @model_validator(mode="after")
     def _minibatches_fit(self) -> Self:
@@ -78,8 +88,14 @@ class GepaConfig(RunConfig):
 
     def told(self, *, without: frozenset[str] = frozenset()) -> dict[str, object]:
         """The JSON-able fields that a run was told, those that came later only where they are set."""
-        unset = {name for name in ADDED if getattr(self, name) is None}
+        plain = {name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()}
+        unset = {name for name in ADDED if getattr(self, name) == plain[name]}
         return self.model_dump(mode="json", exclude={*without, *unset})
+
+    @property
+    def engine_name(self) -> str:
+        """The engine's short name: in run folders, journals, tables and the tracker."""
+        return self.engine.replace(":", ".").removesuffix("_search")
 
     @property
     def val_trees(self) -> int:
@@ -88,7 +104,9 @@ class GepaConfig(RunConfig):
 
     @property
     def most_found(self) -> int:
-        """Candidates that a search may find, the start among them."""
+        """Candidates that a search may find, the start among them; as many as it may evaluate under `max_compute`."""
+        if self.max_compute is not None:
+            return 1 + self.max_compute
         return self.generations * self.iterations + 1
 
     @property

@@ -1,0 +1,1 @@
+"""The contest of engines: the worlds that they search, what is measured of each search, and the table and figure."""

@@ -1,0 +1,114 @@
+"""The author with a language model: it reads the losses and writes a whole program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from controllers.lm import answered
+from controllers.programs.language import GUIDE, canonical
+from optimizers.authors import Losses
+from optimizers.journal import Proposal
+from optimizers.reflection import Reflection
+from optimizers.space import Space
+from signatures.digest import canonical_json
+from signatures.errors import UsageError
+from signatures.records import Cost
+
+if TYPE_CHECKING:
+    import dspy
+
+MOST_MOVES: Final = 16
+"""Moves shown: half those with the largest loss, half those with the largest gain."""
+MOST_EPISODES: Final = 6
+MOST_MATES: Final = 2
+MOST_HYPOTHESIS: Final = 400
+"""Characters kept of what the model supposes."""
+_FENCE: Final = re.compile(r"```(?:python|py)?\s*\n(.*?)```", re.DOTALL)
+
+
+class LMAuthor:
+    """Asks a model for a program. One that is not in the language is shown once more with its error, then dropped."""
+
+    reads = True
+
+    def __init__(self, lm: dspy.LM, space: Space) -> None:
+        import dspy
+
+        from signatures.authoring import Author
+
+        self.lm = lm
+        self.space = space
+        self.name = str(lm.model)
+        self.predict = dspy.Predict(Author)
+
+    async def write(self, parent: str, losses: Losses, *, seed: int) -> tuple[Proposal | None, Cost]:
+        """The model's program in canonical form, if it is in the language and another one. Raises ProviderError."""
+        inputs: dict[str, object] = {
+            "language": language_text(self.space),
+            "current": parent,
+            "records": [*losses.told[:MOST_EPISODES], *(canonical_json(row.shown()) for row in telling(losses.moves))],
+            "others": list(losses.mates[:MOST_MATES]),
+            "problem": "",
+        }
+        cost = Cost()
+        for _ in range(2):
+            answer, asked = await answered(self.predict, self.lm, inputs)
+            cost = cost.plus(asked)
+            if answer is None:
+                inputs["problem"] = "the answer had no program in it"
+                continue
+            try:
+                source = program_in(str(answer.program or ""), self.space)
+            except UsageError as error:
+                inputs["problem"] = str(error)
+                continue
+            if source == canonical(parent):
+                return None, cost
+            hypothesis = " ".join(str(answer.hypothesis or "").split())[:MOST_HYPOTHESIS]
+            return Proposal(
+                text=source,
+                hypothesis=hypothesis or "the model did not say what it expects",
+                evidence=str(answer.evidence or ""),
+                proposer=self.name,
+            ), cost
+        return None, cost
+
+
+def program_in(text: str, space: Space) -> str:
+    """The program in an answer, in canonical form: the whole text, or the one fenced block in it.
+
+    Raises UsageError with what is wrong: not in the language, or a steer that is not in the table.
+    """
+    fenced = _FENCE.findall(text)
+    source = canonical((fenced[0] if len(fenced) == 1 else text).strip() + "\n")
+    named = {str(word) for word in re.findall(r"steer=['\"]([^'\"]*)['\"]", source)}
+    unknown = named - set(space.actions["steer"]) - {"none"}
+    if unknown:
+        raise UsageError(
+            f"no steer is called {', '.join(sorted(unknown))}; there are {', '.join(space.actions['steer'])}"
+        )
+    return source
+
+
+def telling(moves: Sequence[Reflection], *, most: int = MOST_MOVES) -> list[Reflection]:
+    """The moves that say most, of the policies with something to choose: half the worst, half the best by gain."""
+    rows = sorted((m for m in moves if m.policy != "stop"), key=lambda m: (m.gain, m.content_digest()))
+    if len(rows) <= most:
+        return rows
+    half = most // 2
+    return [*rows[:half], *rows[-half:]]
+
+
+def language_text(space: Space) -> str:
+    """What a program may say, with the features and steers of this benchmark."""
+    features = "; ".join(f"{name} (values apart at {_limits(values)})" for name, values in space.thresholds.items())
+    return (
+        f"{GUIDE}Legal steers: {', '.join(space.actions['steer'])}.\n"
+        f"Features, read as shot.features.get(NAME, 0.0): {features or 'none'}.\n"
+    )
+
+
+def _limits(values: Sequence[float]) -> str:
+    return " or ".join(f"{value:g}" for value in values)

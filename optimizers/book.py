@@ -1,0 +1,267 @@
+"""The book of one search: what it found so far, what enters the archive, who is told, and whether it goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from optimizers.archive import Archive
+from optimizers.evaluator import Evaluator, Request
+from optimizers.racing import DEFAULT, AllAtOnce, Race
+from optimizers.records import TaskScore
+from optimizers.repeating import repeated
+from optimizers.search import Decided, Found, Listener, SearchPlan
+from optimizers.vectors import Floats, entry_of, table
+from signatures.digest import seed_of
+from signatures.errors import UsageError
+from signatures.records import Candidate, Task
+
+MOST_IDLE: Final = 100
+"""Candidates in a row that were known already, or that the record does not support and nothing can attempt."""
+
+
+class Behaviour(Protocol):
+    """Tells candidates that decide alike."""
+
+    async def digest(self, candidate: Candidate) -> str | None:
+        """Equal for candidates that decide alike; None where that cannot be said without asking a model."""
+
+
+@dataclass(frozen=True)
+class Idea:
+    """A candidate to be considered, and the one hypothesis that it stands for."""
+
+    candidate: Candidate
+    proposer: str
+    hypothesis: str
+    "one sentence"
+    parents: tuple[str, ...] = ()
+    "digests of accepted candidates"
+    evidence: str = ""
+
+
+class _Looked(NamedTuple):
+    """What the looks at a candidate came to."""
+
+    decision: Decided
+    scores: tuple[TaskScore, ...]
+    repeats: tuple[TaskScore, ...] = ()
+
+
+class Book:
+    """One search's book. Engines bring ideas; the archive, which is the evaluator's, is written here alone."""
+
+    def __init__(
+        self, plan: SearchPlan, evaluator: Evaluator, listener: Listener, *, letter: str, known: Behaviour | None = None
+    ) -> None:
+        self.plan = plan
+        self.evaluator = evaluator
+        self._listener = listener
+        self._letter = letter
+        self._behaviour = known
+        self._order = list(range(len(plan.val)))
+        random.Random(seed_of("rungs", plan.seed_on("val"))).shuffle(self._order)
+        self.count = 0
+        "candidates that were looked at beside the start, duplicates left out"
+        self._generation = plan.first
+        self._in_generation = self._idle = 0
+        self._closed = plan.first - 1
+        self._shared = 0.0
+        self._tables: dict[str, Floats] = {}
+
+    @property
+    def archive(self) -> Archive:
+        """The evaluator's archive."""
+        return self.evaluator.archive
+
+    @property
+    def known(self) -> Mapping[str, Candidate]:
+        """Accepted candidates by digest: whatever may be a parent, those of other searches in the archive too."""
+        return self.evaluator.members.candidates
+
+    def scores_of(self, digest: str) -> tuple[TaskScore, ...]:
+        """The scores of an accepted candidate on the val tasks, in the plan's order."""
+        scores = self.evaluator.members.scores[digest]
+        return tuple(scores[task.digest] for task in self.plan.val)
+
+    def seen(self, candidate: Candidate) -> bool:
+        """Whether this very candidate was considered before."""
+        return self.evaluator.members.first(candidate.digest) is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether another candidate may be considered: nobody halted the search, and nothing is used up.
+
+        Where neither compute nor live attempts are limited, the plan's generations are the end.
+        """
+        plan, evaluator = self.plan, self.evaluator
+        if plan.halted() or evaluator.meter.over() is not None or self._idle >= MOST_IDLE:
+            return False
+        if not self.bounded and self.count >= plan.generations * plan.iterations:
+            return False
+        return evaluator.affords(len(plan.val))
+
+    async def start(self) -> Found:
+        """The plan's start on the val tasks, a generation of its own. Raises UsageError where a limit ends it first."""
+        plan = self.plan
+        scores = await self._evaluated(plan.start, plan.val)
+        if all(score.set_aside for score in scores):
+            cut = next((score.cut for score in scores if score.cut), "no attempt is left")
+            raise UsageError(f"the start cannot be evaluated on the val tasks ({cut}): raise that limit")
+        await self._consider(plan.start)
+        self._keep(plan.start, scores)
+        found = self._tell(Idea(plan.start, "start", "where the search starts"), "seed", scores)
+        self._close_to(plan.first)
+        self._shared = self.evaluator.share()
+        return found
+
+    async def consider(self, idea: Idea, *, race: Race | None = DEFAULT) -> Found:
+        """Look at an idea, and keep it if it wins the race against its parents, or without any against the front.
+
+        Seen before, by digest or behaviour: told, and not evaluated. `race` None: all tasks at once. Raises what an
+        evaluation raises.
+        """
+        self._advance()
+        if await self.is_duplicate(idea.candidate):
+            return self._told(idea, "duplicate", ())
+        await self._consider(idea.candidate)
+        looked = await self._looked(idea, race or AllAtOnce())
+        if looked.decision == "accepted":
+            self._keep(idea.candidate, looked.scores, looked.repeats)
+        return self._told(idea, looked.decision, looked.scores)
+
+    async def is_duplicate(self, candidate: Candidate) -> bool:
+        """Whether it, or one that decides alike in every recorded state, was considered before."""
+        members = self.evaluator.members
+        return any(members.first(key) is not None for key in await self._keys(candidate))
+
+    async def twin(self, candidate: Candidate) -> str | None:
+        """The digest of the first that was considered of all that decide like this one; None before the first."""
+        firsts = [self.evaluator.members.first(key) for key in await self._keys(candidate)]
+        return next((first for first in firsts if first is not None), None)
+
+    async def drop(self, idea: Idea, scores: Sequence[TaskScore], *, decision: Decided = "rejected") -> Found:
+        """Tell of a candidate that an engine's own look ended, before any race. It will not be considered again."""
+        if decision in ("seed", "accepted"):
+            raise UsageError(f"what is dropped is not {decision}")
+        self._advance()
+        await self._consider(idea.candidate)
+        return self._told(idea, decision, scores)
+
+    def close(self) -> Archive:
+        """The search ends, and its last generation with it."""
+        self._close_to(self._generation)
+        return self.archive
+
+    async def _looked(self, idea: Idea, race: Race) -> _Looked:
+        """The looks of a race, until one of them ends it."""
+        scores: list[TaskScore] = []
+        child_N_M = table((), self.evaluator.setup.objectives)
+        rungs = race.rungs(len(self.plan.val))
+        for size in rungs:
+            places = self._order[len(scores) : size]
+            new = await self._evaluated(idea.candidate, [self.plan.val[place] for place in places])
+            scores += new
+            if any(score.fault for score in new):
+                return _Looked("rejected", tuple(scores))
+            if any(score.set_aside for score in new):
+                return _Looked("unsupported", tuple(scores))
+            child_N_M = np.vstack([child_N_M, table(new, self.evaluator.setup.objectives)])
+            fits = race.wins if size == rungs[-1] else race.plausible
+            if not all(fits(child_N_M, self._table(rival)[self._order[:size]]) for rival in self._rivals(idea)):
+                return _Looked("rejected", tuple(scores))
+        by_task = {score.task_digest: score for score in scores}
+        in_order = tuple(by_task[task.digest] for task in self.plan.val)
+        repeats = await repeated(self, idea.candidate, in_order, most=race.repeats)
+        if repeats:
+            await self._level(race)
+        return _Looked("accepted", in_order, repeats)
+
+    async def _level(self, race: Race) -> None:
+        """The members of the front get as many rollouts as a contender did; those that have them cost nothing."""
+        objectives = self.evaluator.setup.objectives
+        for entry in self.archive.front():
+            if entry.candidate in self.known:
+                scores = self.scores_of(entry.candidate)
+                more = await repeated(self, self.known[entry.candidate], scores, most=race.repeats)
+                self.archive.add(entry_of([*scores, *more], objectives, generation=entry.generation))
+
+    def _rivals(self, idea: Idea) -> list[str]:
+        parents = [digest for digest in idea.parents if digest in self.evaluator.members.scores]
+        if parents:
+            return parents
+        front = [entry.candidate for entry in self.archive.front()]
+        return [digest for digest in front if digest in self.evaluator.members.scores]
+
+    def _table(self, digest: str) -> Floats:
+        """The values of an accepted candidate on the val tasks, in the plan's order; each is made once."""
+        if digest not in self._tables:
+            self._tables[digest] = table(self.scores_of(digest), self.evaluator.setup.objectives)
+        return self._tables[digest]
+
+    async def _evaluated(self, candidate: Candidate, tasks: Sequence[Task]) -> tuple[TaskScore, ...]:
+        scored = await self.evaluator.evaluate(Request(candidate, tasks, seed=self.plan.seed_on("val")))
+        return tuple(one.score for one in scored)
+
+    async def _keys(self, candidate: Candidate) -> list[str]:
+        alike = None if self._behaviour is None else await self._behaviour.digest(candidate)
+        return [candidate.digest] if alike is None else [candidate.digest, f"behaviour {alike}"]
+
+    async def _consider(self, candidate: Candidate) -> None:
+        self.evaluator.members.consider(candidate, await self._keys(candidate))
+
+    def _keep(self, candidate: Candidate, scores: Sequence[TaskScore], repeats: Sequence[TaskScore] = ()) -> None:
+        objectives = self.evaluator.setup.objectives
+        self.evaluator.members.accept(candidate, scores)
+        self.archive.add(entry_of([*scores, *repeats], objectives, generation=self._generation))
+
+    def _told(self, idea: Idea, decision: Decided, scores: Sequence[TaskScore]) -> Found:
+        """Tell, and count."""
+        self.count += decision != "duplicate"
+        self._idle = self._idle + 1 if decision in ("duplicate", "unsupported") else 0
+        return self._tell(idea, decision, scores)
+
+    def _tell(self, idea: Idea, decision: Decided, scores: Sequence[TaskScore]) -> Found:
+        found = Found(
+            name=f"{self.plan.label}{self._letter}{self._generation:02d}-c{self._in_generation}",
+            candidate=idea.candidate,
+            parents=idea.parents,
+            generation=self._generation,
+            proposer=idea.proposer,
+            evidence=idea.evidence,
+            decision=decision,
+            scores=tuple(scores),
+            hypothesis=idea.hypothesis,
+        )
+        self._in_generation += 1
+        self._listener.found(found)
+        return found
+
+    @property
+    def bounded(self) -> bool:
+        """Whether compute or live attempts are limited, so that evaluating ends by itself."""
+        limits, granted = self.evaluator.meter.limits, self.evaluator.budget.granted.attempts
+        live = not self.evaluator.replays and (limits.attempts is not None or granted is not None)
+        return limits.compute is not None or live
+
+    def _advance(self) -> None:
+        """The generation of the candidate that is told now: by the share of the limits, or by count."""
+        plan = self.plan
+        if self.bounded:
+            of_rest = (self.evaluator.share() - self._shared) / max(1e-9, 1.0 - self._shared)
+            reached = 1 + int(plan.generations * of_rest)
+        else:
+            reached = 1 + self.count // plan.iterations
+        reached = max(self._generation, plan.first + min(plan.generations, reached))
+        if reached > self._generation:
+            self._close_to(reached - 1)
+            self._generation, self._in_generation = reached, 0
+
+    def _close_to(self, number: int) -> None:
+        while self._closed < number:
+            self._closed += 1
+            self._listener.generation(self._closed, self.archive)
