@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -26,7 +25,6 @@ from typing import Annotated, Final
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-os.environ.setdefault("TQDM_DISABLE", "1")  # dspy draws a bar for each minibatch
 
 from bench.contest.cells import MARKS, Cell, file_of, play
 from bench.contest.figure import draw

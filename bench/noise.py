@@ -59,20 +59,21 @@ def coin(*what: object) -> float:
 async def tossed(world: object, request: Request) -> list[Scored]:
     """A coin per candidate and task."""
     digest = request.candidate.digest
-    return [
-        Scored(
-            TaskScore.model_construct(
-                candidate=digest,
-                condition=request.condition,
-                task_digest=task.digest,
-                seed=request.seed,
-                split="search",
-                values={"correct": coin(world, digest, task.digest)},
-                source="replay",
-            )
-        )
-        for task in request.tasks
-    ]
+    blank = TaskScore(
+        candidate=digest,
+        condition=request.condition,
+        task_digest="",
+        seed=request.seed,
+        split="search",
+        values={},
+        source="replay",
+    )
+
+    def one(task: Task) -> Scored:
+        values = {"correct": coin(world, digest, task.digest)}
+        return Scored(blank.model_copy(update={"task_digest": task.digest, "values": values}))
+
+    return [one(task) for task in request.tasks]
 
 
 def tasks_of(part: str, count: int) -> list[Task]:

@@ -13,10 +13,10 @@ class LimitReached(BudgetExceeded):
 
 
 class Admission(Protocol):
-    """Asked before every round of one episode. Rounds that the corpus already holds are told, and never refused."""
+    """Asked before every round of one episode: of those that the corpus holds as well, which cost what they did."""
 
     async def admit(self, attempts: int, spent: Amounts) -> None:
-        """May `attempts` attempts start, in an episode that has spent so much? May wait. Raises LimitReached."""
+        """May `attempts` attempts start, in an episode that has spent so much? Raises LimitReached."""
 
     def landed(self, spent: Amounts) -> None:
         """The round is durable; the episode has now spent so much in all."""

@@ -25,7 +25,8 @@ async def play(progress: Progress, parts: Parts) -> Rollout:
     """`run_episode` on progress that is open: where it raises, that says what was spent. Also raises LimitReached."""
     while (turn := await decide(progress, parts)).parents:
         first = len(progress.history)
-        await _admitted(progress, parts, range(first, first + len(turn.parents)))
+        if parts.admission is not None:
+            await parts.admission.admit(len(turn.parents), progress.budget.spent)
         launches = [
             attempt(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.steer_cost)
             for offset, parent in enumerate(turn.parents)
@@ -34,13 +35,6 @@ async def play(progress: Progress, parts: Parts) -> Rollout:
         if parts.admission is not None:
             parts.admission.landed(progress.budget.spent)
     return await finish(progress, parts, turn)
-
-
-async def _admitted(progress: Progress, parts: Parts, positions: range) -> None:
-    """Ask for the attempts at these positions that are not recorded. Raises LimitReached."""
-    if parts.admission is not None:
-        fresh = sum(progress.recorded_attempt(position) is None for position in positions)
-        await parts.admission.admit(fresh, progress.budget.spent)
 
 
 async def finish(progress: Progress, parts: Parts, turn: Turn) -> Rollout:

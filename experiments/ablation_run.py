@@ -1,11 +1,12 @@
-"""Switch within-run refining and the learned controller on and off, and say what each adds.
+"""Switch within-run refining, the learned controller and the tuned search on and off, and say what each adds.
 
     python -m experiments.ablation_run --quick
 
-needs no key and no server. It records trees of some search tasks, learns a controller for each combination of factors
-that learns, plays every combination on the same dev tasks at one grant, and prints the mean of each, the marginal
-effect of each factor with its interval, p and q (one family), and the paths of the report. A run that was stopped goes
-on with `--resume FOLDER`.
+needs no key and no server. It records trees of some search tasks, tunes the settings of a search on them, learns a
+controller for each combination of factors that learns, plays every combination on the same dev tasks at one grant, and
+prints the mean of each, the marginal effect of each factor with its interval, p and q (one family), and the paths of
+the report. `settings=FILE` takes the settings that a meta run tuned. A run that was stopped goes on with
+`--resume FOLDER`.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ async def _measured(config: AblationConfig, given: Ready, folder: Path, say: Cal
     from experiments.gate.learned.ablation import FACTORS, Bench, arm_of, cells_of, effects_of, measure_cells
     from experiments.gate.learned.ablation_report import report_of
     from experiments.gate.learned.learning import recorded
+    from experiments.meta.tuned import settings_for
     from experiments.wiring import definition_of_done, wired
     from judges.manifest import require_unchanged
     from judges.probes import run_probes
@@ -83,7 +85,9 @@ async def _measured(config: AblationConfig, given: Ready, folder: Path, say: Cal
         await run_probes(parts.setup.judge, parts.benchmark.probes())
         trees = await recorded(search, parts, folder / "trees", parts.splits.train[: config.train])
         say(f"{len(trees.tasks)} trees recorded: {trees.attempts} attempts")
-        bench = Bench(config, search, parts, trees)
+        settings = await settings_for(config, parts, trees, folder)
+        say(f"a tuned search has {settings.model_dump_json(exclude={'schema_version'})}")
+        bench = Bench(config, search, parts, trees, settings)
         made = [await arm_of(bench, cell) for cell in cells_of(FACTORS)]
         say(f"{len(made)} combinations on {len(parts.splits.dev)} dev tasks, {config.repeats} times each")
         measured = await measure_cells(bench, [arm for arm, _ in made], lambda: None)

@@ -22,10 +22,10 @@ def lineage_note(tags: Mapping[str, str], link: Callable[[str], str | None]) -> 
         return {}
     *ancestors, own = tags["tiller.lineage"].split(BETWEEN)
     told = [
+        ("Lineage", BETWEEN.join([*(_linked(name, link) for name in ancestors), own]) if ancestors else ""),
         ("Hypothesis", redacted(tags.get("tiller.hypothesis", ""))),
         ("Decision", f"{tags.get('tiller.decision', '')}, proposed by {tags.get('tiller.proposer', '')}"),
         ("Parents", ", ".join(_linked(name, link) for name in tags.get("tiller.parent_names", "").split(",") if name)),
-        ("Lineage", BETWEEN.join([*(_linked(name, link) for name in ancestors), own]) if ancestors else ""),
     ]
     return {NOTE: "\n\n".join(f"**{name}:** {text}" for name, text in told if text)}
 

@@ -9,7 +9,10 @@ from pydantic import Field, JsonValue, model_validator
 
 from experiments.config import RunConfig
 
-ADDED: Final = ("learn_from", "harvested", "engine", "engine_options", "max_compute", "max_minutes", "max_tokens")
+ADDED: Final = (
+    *("learn_from", "harvested", "engine", "engine_options", "max_compute", "max_minutes", "max_tokens"),
+    *("lm_max_tokens", "most_chars"),
+)
 """Fields that came later: what a run was told is as before where they have their default."""
 
 
@@ -23,6 +26,10 @@ class SearchConfig(RunConfig):
     "None: the benchmark's own"
     lm: str | None = None
     "LiteLLM model string for policies and reflection; None: rules and the mined proposer"
+    lm_max_tokens: int | None = Field(default=None, ge=1)
+    "tokens of one answer of `lm`; None: the provider's own limit. A small model may not end by itself"
+    most_chars: int = Field(default=60_000, ge=1)
+    "characters of evidence in one question to a proposing model; one with a small context is given less"
     worker_lm: str | None = None
     "LiteLLM model string for the worker `chat`; None: that of `lm`"
     tier: Literal["frontier", "resident"] = "frontier"

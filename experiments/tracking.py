@@ -21,26 +21,24 @@ from controllers.boundary import boundary
 from controllers.redaction import redacted
 from experiments import fields, views
 from experiments.events import (
-    SEARCH_TAG,
     AttemptSeen,
     CandidateScored,
     EpisodeTraced,
     SearchStarted,
 )
 from experiments.lineages import lineage_note
+from experiments.newest import newest_search
 from signatures.errors import StoreError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run, Span
+    from mlflow.entities import Span
 
 BATCH: Final = 100
 """Params, and tags, that MLflow takes in one batch."""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 SQLITE: Final = "sqlite:///"
 TURN_NS: Final = 1_000_000
-SEARCHES: Final = (f"tags.`{SEARCH_TAG}` LIKE '%'", "params.`engine` = 'gepa'")
-"""Filters that find searches: by their tag, or from before there was one. Reports were called searches once."""
 DIVERTS_TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -115,7 +113,7 @@ def newest_experiment(store: Store) -> str | None:
     client = connect(store)
     with boundary(StoreError, "MLflow"):
         named = client.search_experiments(filter_string="name LIKE 'tiller/%'")
-        newest = _newest_search(client, [experiment.experiment_id for experiment in named])
+        newest = newest_search(client, [experiment.experiment_id for experiment in named])
     return newest.info.experiment_id if newest else None
 
 
@@ -165,7 +163,7 @@ class SearchRuns:
         self.write(self.parent, time_ms, params={**config, **facts})
         if not searches:
             return
-        newest = _newest_search(self.client, [self.experiment_id])
+        newest = newest_search(self.client, [self.experiment_id])
         if newest is None or newest.data.tags["tiller.run"] == self.run_id:
             for name, value in views.experiment_tags(body, time_ms).items():
                 self.client.set_experiment_tag(self.experiment_id, name, value)
@@ -335,17 +333,6 @@ def _stored_runs(client: MlflowClient, experiment_id: str, run_id: str) -> dict[
         token = page.token
         if not token:
             return found
-
-
-def _newest_search(client: MlflowClient, experiment_ids: list[str]) -> Run | None:
-    """The parent run of the newest search, by the time at which it began."""
-    if not experiment_ids:
-        return None
-    found: list[Run] = []
-    for which in SEARCHES:
-        where, order = f"tags.`tiller.role` = 'search' AND {which}", ["attributes.start_time DESC"]
-        found += client.search_runs(experiment_ids, where, max_results=1, order_by=order)
-    return max(found, key=lambda run: run.info.start_time, default=None)
 
 
 @contextmanager

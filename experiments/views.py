@@ -64,11 +64,11 @@ def candidates_view(run_id: str, *, objectives: Sequence[str], cost_metric: str)
     first = objectives[0]
     dev = [f"dev/{name}" for name in objectives]
     columns = [
-        *_tags("tiller.front", "tiller.engine", "tiller.generation", "tiller.decision"),
+        *_tags("tiller.front", "tiller.engine", "tiller.generation", "tiller.decision", "tiller.lineage"),
         *_metrics(dev[0], f"{dev[0]}_lo", f"{dev[0]}_hi", cost_metric, *dev[1:], f"search/{first}"),
         *_metrics(*(name for name in _COSTS if name != cost_metric)),
         *_metrics(*_SPENT),
-        *_tags("tiller.lineage", "tiller.hypothesis", "tiller.proposer", "tiller.parents", "tiller.role"),
+        *_tags("tiller.hypothesis", "tiller.proposer", "tiller.parents", "tiller.role"),
     ]
     charts = [
         _scatter("on-dev", cost_metric, dev[0]),
@@ -106,7 +106,7 @@ def generations_view() -> Json:
         columns=[
             *("params.`engine`", "params.`seed`"),
             *_tags("tiller.front"),
-            *_metrics(*progress, *total, *spend),
+            *_metrics(*total, *progress, *spend),
             *_tags("tiller.run"),
         ],
         sections=[

@@ -86,7 +86,7 @@ def ready(config: SearchConfig, *, root: Path | None = None, lm: dspy.LM | None 
     require_search_budget(config)
     benchmark = load_benchmark(config.benchmark, config.options)
     splits = split_tasks(benchmark, config)
-    lm = lm or model_of(config.lm, config.api_base)
+    lm = lm or model_of(config.lm, config.api_base, config.lm_max_tokens)
     worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
     worker = benchmark.worker(config.worker, worker_lm)
     require_engine(config, lm, ("none", *(directive.action for directive in benchmark.directives)))
@@ -130,7 +130,7 @@ def revision_of(manifest: Manifest) -> str:
     return digest_of(manifest.judge, manifest.judge_source, dict(manifest.checkers))
 
 
-def model_of(name: str | None, api_base: str | None) -> dspy.LM | None:
+def model_of(name: str | None, api_base: str | None, max_tokens: int | None = None) -> dspy.LM | None:
     """The model of that name, where one is named. Raises UsageError where its provider or its key is missing."""
     if name is None:
         return None
@@ -144,7 +144,8 @@ def model_of(name: str | None, api_base: str | None) -> dspy.LM | None:
         litellm.get_llm_provider(name, api_base=api_base)
     except litellm.BadRequestError as error:
         raise UsageError(f"model {name!r}: LiteLLM knows no such provider; write PROVIDER/MODEL") from error
-    return make_lm(name, {"api_base": api_base} if api_base else None)
+    settings = {"api_base": api_base or None, "max_tokens": max_tokens}
+    return make_lm(name, {key: value for key, value in settings.items() if value is not None})
 
 
 def require_search_budget(config: SearchConfig) -> None:

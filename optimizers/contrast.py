@@ -160,8 +160,8 @@ def _pairs_of(replay: TreeReplay, task: str) -> Iterator[Pair]:
         children = {a: nodes for (parent, a), nodes in tree.children.items() if parent == id and a in legal}
         if not children:
             continue
-        for policy, better, worse, gap in (*_steers(before, children), *_further(before, children, tree.roots)):
-            yield _pair(replay, task, policy, before, (better, worse), gap, spread)
+        for found in (*_steers(before, children), *_further(before, children, tree.roots)):
+            yield _pair(replay, task, before, found, spread)
 
 
 _Found = tuple[PolicyName, Path, Path, float]
@@ -209,10 +209,9 @@ def _extreme(nodes: Sequence[Seen], *, best: bool) -> Seen:
     return min(nodes, key=lambda node: (sign * correctness(node.attempt), node.attempt.id))
 
 
-def _pair(
-    replay: TreeReplay, task: str, policy: PolicyName, before: Path, paths: tuple[Path, Path], gap: float, spread: float
-) -> Pair:
-    better, worse = (branch_told(replay, task, path, stopped=path == before) for path in paths)
+def _pair(replay: TreeReplay, task: str, before: Path, found: _Found, spread: float) -> Pair:
+    policy, up, down, gap = found
+    better, worse = (branch_told(replay, task, path, stopped=path == before) for path in (up, down))
     mine, theirs = (_at(episode, policy, len(before)) for episode in (better, worse))
     return Pair(task, better, worse, mine, theirs.action, gap, spread)
 

@@ -25,12 +25,24 @@ def drawn(parent: Candidate, space: Space, rng: random.Random) -> tuple[Candidat
 
 def require_rules(start: Candidate, space: Space, engine: str) -> None:
     """Raises UsageError where the start has no rules that a random edit could change."""
-    from controllers.policies.rule import parse_rules
-
     for name in space.actions:
         if name not in start.components:
             raise UsageError(f"{engine} edits rules, and the start has no component {name}: start from rule policies")
-        try:
-            parse_rules(start.components[name])
-        except UsageError as error:
-            raise UsageError(f"{engine} edits rules, and {name} of the start has none ({error})") from error
+        if (why := _no_rules(start.components[name])) is not None:
+            raise UsageError(f"{engine} edits rules, and {name} of the start has none ({why})")
+
+
+def editable(candidate: Candidate, space: Space) -> bool:
+    """Whether every component that the space edits is a rule list: a front may hold programs and models as well."""
+    found = candidate.components
+    return all(name in found and _no_rules(found[name]) is None for name in space.actions)
+
+
+def _no_rules(text: str) -> str | None:
+    from controllers.policies.rule import parse_rules
+
+    try:
+        parse_rules(text)
+    except UsageError as error:
+        return str(error)
+    return None

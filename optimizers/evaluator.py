@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import KW_ONLY, InitVar, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from signatures.records import Amounts, Candidate, Cost, Episode, Failure, Polic
 __all__ = ["Evaluator", "Request", "Scored", "evaluator_in"]
 
 
+@dataclass(eq=False)
 class Evaluator:
     """Scores candidates on one split against one budget.
 
@@ -40,35 +42,33 @@ class Evaluator:
     score of zeros; a judge that fails too often in a row stops the run.
     """
 
-    def __init__(
-        self,
-        setup: Setup,
-        ledger: VerdictLedger,
-        journal: JournalPart,
-        *,
-        split: Split,
-        budget: Budget,
-        replay: Replaying | None = None,
-        limits: Limits | None = None,
+    setup: Setup
+    ledger: InitVar[VerdictLedger]
+    journal: InitVar[JournalPart]
+    _: KW_ONLY
+    split: Split
+    budget: Budget
+    replay: InitVar[Replaying | None] = None
+    limits: InitVar[Limits | None] = None
+
+    def __post_init__(
+        self, ledger: VerdictLedger, journal: JournalPart, replay: Replaying | None, limits: Limits | None
     ) -> None:
-        if split == "holdout":
+        if self.split == "holdout":
             raise FirewallBreach("the holdout is read by the gate alone")
-        if replay is not None and split != "search":
+        if replay is not None and self.split != "search":
             raise FirewallBreach("only the search split is replayed")
-        self.setup = setup
-        self.split: Split = split
-        self.budget = budget
         self.tally = Tally()
-        self.meter = Meter(limits or Limits(), self.tally, budget)
+        self.meter = Meter(limits or Limits(), self.tally, self.budget)
         self.members = Members()
         self._journal = journal
         self._replay = replay
-        self._live = Live(setup, split, self._number)
+        self._live = Live(self.setup, self.split, self._number)
         self._ledger = ledger
-        self._judge_breaker = Breaker(setup.breaker.limit)
+        self._judge_breaker = Breaker(self.setup.breaker.limit)
         self._billed: set[str] = set()
         self._asked: set[str] = set()
-        self._proposer_breaker = Breaker(setup.breaker.limit)
+        self._proposer_breaker = Breaker(self.setup.breaker.limit)
 
     @cached_property
     def archive(self) -> Archive:
@@ -231,25 +231,31 @@ class Evaluator:
         controller = self.setup.parts(request.candidate).controller
         if not replay.covers(controller):
             return {}
-        priced = self.meter.limited and not ruled(controller)
 
         async def one(item: tuple[str, Task]) -> Answer | ProgramFault | None:
-            ticket = flight.ticket(live=False)
             try:
-                if priced:
-                    await ticket.admit(1, Amounts())
-                answer = await replay.answer(controller, item[1], self._asked, seed=request.seed)
-                if priced and answer is not None:
-                    ticket.landed(amounts_of(answer.cost))
-                return answer
+                return await replay.answer(controller, item[1], self._asked, seed=request.seed)
             except ProgramFault as fault:
                 return fault
+
+        async def priced(item: tuple[str, Task]) -> Answer | ProgramFault | None:
+            ticket = flight.ticket(live=False)
+            try:
+                await ticket.admit(1, Amounts())
+                answer = await one(item)
+                ticket.landed(amounts_of(answer.cost) if isinstance(answer, Answer) else Amounts())
+                return answer
             except LimitReached:
                 return None  # what is missing here is set aside, because the flight is refused
             finally:
                 ticket.close()
 
-        found = await self.setup.executor.map(one, todo)
+        if ruled(controller):
+            found = [await one(item) for item in todo]  # nothing there waits for anything
+        elif self.meter.limited:
+            found = await flight.each(priced, todo, self.setup.executor, attempts=0)
+        else:
+            found = await self.setup.executor.map(one, todo)
         return {key: answer for (key, _), answer in zip(todo, found, strict=True) if answer is not None}
 
     def _replayed(self, request: Request, task: Task, answer: Answer) -> Scored:

@@ -63,7 +63,12 @@ class Live:
         async def one(item: tuple[str, Task]) -> Scored:
             return await self._episode(request, item[1], parts, flight)
 
-        scored = await self.setup.executor.map(one, todo)
+        executor = self.setup.executor
+        if flight is None:
+            scored = await executor.map(one, todo)
+        else:
+            most = (request.grant or self.setup.grant).attempts
+            scored = await flight.each(one, todo, executor, attempts=most)
         return {key: result for (key, _), result in zip(todo, scored, strict=True)}
 
     async def recalled(self, request: Request, task: Task, one: Scored) -> Scored:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import Field
 
 from controllers.admission import LimitReached
 from controllers.budget import Budget
+from controllers.executor import Executor
 from optimizers.records import Tally
 from signatures.records import Amounts, Record
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 LIMITED: Final = ("compute", "attempts", "tokens", "usd", "minutes")
 PRICED: Final = ("tokens", "usd")
 """What an attempt costs is known only after it."""
 SLACK: Final = 2.0
-"""Attempts run side by side only while each may cost so many times the dearest so far without reaching a limit."""
+"""Episodes run side by side only while each attempt may cost so many times the dearest so far within the limits."""
+MOST: Final = 1_000_000
+"""Episodes that may run at once where nothing is limited."""
 
 
 class Limits(Record):
@@ -65,7 +69,6 @@ class Meter:
         self._wall = 0.0
         self._cut: str | None = None
         self._flying: dict[str, float] = dict.fromkeys(LIMITED, 0.0)
-        self._landed: asyncio.Event | None = None
         self._dearest: dict[str, float] = {}
         self._dearest_flying: dict[str, float] = {}
         self.held = 0
@@ -161,32 +164,25 @@ class Meter:
             return self.said("minutes")
         return None
 
-    def crowded(self, attempts: int) -> bool:
-        """Whether attempts under way should end before another starts, because what they cost is not known."""
-        if not self.held:
-            return False
-        for name in PRICED:
-            limit = self._limit(name)
-            if limit is None:
-                continue
-            near = SLACK * (self.held + attempts) * self._each(name)
-            known = name in self._dearest or name in self._dearest_flying
-            if not known or self._used(name) + self._flying[name] + near > limit:
-                return True
-        return False
+    def room(self, attempts: int, *, live: bool) -> int:
+        """How many episodes of so many attempts surely fit into what is left, at SLACK times the dearest so far.
 
-    async def landing(self) -> None:
-        """Wait until an attempt under way has ended."""
-        if self._landed is None:
-            self._landed = asyncio.Event()
-        await self._landed.wait()
+        One at a time near a limit, and before the first price is known.
+        """
+        fits = float(MOST)
+        for name in LIMITED if live else PRICED:
+            limit = self._limit(name)
+            if limit is None or name == "minutes":
+                continue
+            if name in PRICED and name not in self._dearest and name not in self._dearest_flying:
+                return 1
+            each = attempts * (SLACK * self._each(name) if name in PRICED else 1)
+            fits = min(fits, (limit - self._used(name) - self._flying[name]) / each) if each else fits
+        return max(1, int(fits))
 
     def hold(self, attempts: int) -> None:
         """So many attempts start (negative: have ended)."""
         self.held += attempts
-        if attempts < 0 and self._landed is not None:
-            self._landed.set()
-            self._landed = None
 
     def _next(self, name: str, attempts: int) -> float:
         under_way = self.held + attempts
@@ -226,6 +222,19 @@ class Flight:
                 self.add("compute", attempts)
         return self.refused is None
 
+    async def each(
+        self, run: Callable[[Item], Awaitable[Result]], items: Sequence[Item], executor: Executor, *, attempts: int
+    ) -> list[Result]:
+        """`run` over episodes of at most so many attempts (0: replays that ask models), as many at once as surely fit.
+
+        What ends within the limits is so a function of the order of the items, and not of which episode is faster.
+        """
+        found: list[Result] = []
+        while len(found) < len(items):
+            room = self.meter.room(max(1, attempts), live=attempts > 0)
+            found += await executor.map(run, items[len(found) : len(found) + room])
+        return found
+
     def ticket(self, *, live: bool = True) -> Ticket:
         """The admission of one episode, or of one replay that asks a model."""
         return Ticket(self, live=live)
@@ -252,13 +261,9 @@ class Ticket:
         self._held = 0
 
     async def admit(self, attempts: int, spent: Amounts) -> None:
-        """Wait while attempts under way may still reach a limit of unknown cost. Raises LimitReached."""
+        """Raises LimitReached, and then nothing more of the evaluation is admitted."""
         meter, flight = self._flight.meter, self._flight
         self._count(spent)
-        if attempts == 0:
-            return
-        while meter.crowded(attempts) and flight.refused is None:
-            await meter.landing()
         flight.refused = flight.refused or meter.refusal(attempts, live=self._live)
         if flight.refused is not None:
             raise LimitReached(flight.refused)

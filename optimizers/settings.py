@@ -138,3 +138,10 @@ class DrawnProposer:
                 said = f"A random edit of {component} helps."
                 return Proposal(text=text, evidence="", proposer=self.name, hypothesis=said), Cost()
         return None, Cost()
+
+
+def require_engines(ids: Sequence[str]) -> None:
+    """Raises UsageError for an engine that is not known, or that cannot be had without a model."""
+    bare = Space(thresholds={}, actions={"stop": ("continue", "done"), "topology": ("fanout_1",), "steer": ("none",)})
+    for id in ids:
+        engine_of(id, plain_kit(bare, ("none",)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from controllers import Checker, Corpus, Worker
 from controllers.executor import AsyncExecutor, Executor
 from controllers.observe import Observer
-from controllers.program import controller_of
+from controllers.program import PROGRAM, Controller, controller_of
 from controllers.retry import Breaker, RetryPolicy
 from controllers.spec import EpisodeSpec, Parts
 from controllers.steers import Steerer
@@ -18,6 +19,9 @@ from signatures.records import Amounts, Candidate, Objective, Split, Task
 
 if TYPE_CHECKING:
     import dspy
+
+MOST_PROGRAMS: Final = 8
+"""Programs whose processes are kept."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,30 @@ class Grant:
         """The grant as budget amounts."""
         turns = None if self.turns_per_attempt is None else self.attempts * self.turns_per_attempt
         return Amounts(attempts=self.attempts, turns=turns)
+
+
+class Programs:
+    """The controllers of strategy programs that were used last: each has a process, and remembers its moves.
+
+    A candidate is evaluated many times, on a few tasks each; rules are loaded anew, which costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[dspy.LM | None, Controller]] = OrderedDict()
+
+    def controller(self, candidate: Candidate, lm: dspy.LM | None) -> Controller:
+        """The controller of a candidate. Raises UsageError for one that does not load."""
+        if PROGRAM not in candidate.components:
+            return controller_of(candidate, lm)
+        digest = candidate.digest
+        asked, found = self._kept.get(digest, (None, None))
+        if found is None or asked is not lm:
+            found = controller_of(candidate, lm)
+        self._kept[digest] = lm, found
+        self._kept.move_to_end(digest)
+        while len(self._kept) > MOST_PROGRAMS:
+            self._kept.popitem(last=False)  # its process ends when nobody plays it any more
+        return found
 
 
 @dataclass(frozen=True)
@@ -53,11 +81,12 @@ class Setup:
     executor: Executor = field(default_factory=AsyncExecutor)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: Breaker = field(default_factory=Breaker)
+    programs: Programs = field(default_factory=Programs, compare=False)
 
     def parts(self, candidate: Candidate) -> Parts:
         """The parts that play an episode of `candidate`. Raises UsageError for a candidate that does not load."""
         return Parts(
-            controller=controller_of(candidate, self.lm),
+            controller=self.programs.controller(candidate, self.lm),
             worker=self.worker,
             checkers=self.checkers,
             steers=self.steers,

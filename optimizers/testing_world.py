@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from controllers.baselines import seed_candidate
 from controllers.corpus import MemoryCorpus
 from controllers.executor import AsyncExecutor
 from controllers.history import Seen
+from controllers.program import lm_component
 from controllers.retry import Breaker, RetryPolicy
 from controllers.steers import steer_table
 from judges.testing import ScriptedJudge
@@ -44,6 +45,9 @@ from signatures.records import (
     TraceEvent,
     WorkerFingerprint,
 )
+
+if TYPE_CHECKING:
+    import dspy
 
 WORDS: Final = ("left", "right")
 STEERS: Final = ("none", *WORDS)
@@ -170,6 +174,8 @@ class Problem:
     observer: PlantedObserver = field(default_factory=PlantedObserver)
     corpus: MemoryCorpus = field(default_factory=MemoryCorpus)
     concurrency: int = 4
+    lm: dspy.LM | None = None
+    "the model of the start's steer policy; None: the start has rules alone"
 
     @property
     def setup(self) -> Setup:
@@ -187,15 +193,18 @@ class Problem:
             executor=AsyncExecutor(self.concurrency),
             retry=RetryPolicy(tries=1),
             breaker=Breaker(1_000),
+            lm=self.lm,
         )
 
     def kit(self, folder: Path) -> Kit:
         """What an engine may be built from here."""
-        return Kit(space=SPACE, proposer=Editing(), folder=folder, steer_legal=STEERS)
+        return Kit(space=SPACE, proposer=Editing(), lm=self.lm, folder=folder, steer_legal=STEERS)
 
     def plan(self, *, seed: int = 0, generations: int = 2, iterations: int = 4) -> SearchPlan:
         """A small search: 6 tasks to reflect on, 8 to compare on."""
         start, train, val = seed_candidate(), TASKS[:6], TASKS[6:14]
+        if self.lm is not None:
+            start = Candidate(components={**start.components, "steer": lm_component("steer", self.lm)})
         return SearchPlan(start, train, val, seed, generations, iterations, minibatch=3)
 
     @contextmanager

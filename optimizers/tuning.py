@@ -10,11 +10,13 @@ from pydantic import JsonValue
 
 from optimizers.book import Book, Idea
 from optimizers.evaluator import Evaluator
-from optimizers.racing import DEFAULT, Race
+from optimizers.racing import Halving, Race
 from optimizers.search import Listener, SearchPlan
 from optimizers.settings import SearchSettings, neighbours, settings_of
 from signatures.digest import seed_of
 
+ONCE: Final = Halving(repeats=1)
+"""A problem names the seed of its search: done again it would be the same search."""
 EMPTY: Final = 30
 """Draws in a row that were considered before: then there is nothing left."""
 
@@ -25,7 +27,7 @@ async def tune(
     choices: Mapping[str, Sequence[JsonValue]],
     listener: Listener,
     *,
-    race: Race = DEFAULT,
+    race: Race = ONCE,
 ) -> SearchSettings:
     """The best settings that are found on the problems, which are the plan's val tasks; often those it starts from.
 

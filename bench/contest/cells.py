@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ async def play(arena: Arena, work: Path, engine: str, seed: int) -> Cell:
     except TillerError as error:
         cell = {"refused": str(error)}
     journal.unlink(missing_ok=True)
+    shutil.rmtree(journal.with_suffix(""), ignore_errors=True)
     cell |= {"world": arena.world.name, "engine": engine, "seed": seed}
     write_whole(kept, json.dumps(cell) + "\n")
     return cell

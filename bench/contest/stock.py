@@ -184,7 +184,8 @@ class StockDspyGepa:
             return found or {name: candidate[name] for name in components_to_update}
 
         def compile() -> None:
-            with contextlib.redirect_stderr(io.StringIO()), dspy.context(lm=lm):
+            quiet = io.StringIO()  # it draws a bar for each minibatch
+            with contextlib.redirect_stderr(quiet), contextlib.redirect_stdout(quiet), dspy.context(lm=lm):
                 dspy.GEPA(
                     metric=lambda gold, pred, trace=None, pred_name=None, pred_trace=None: pred.score,
                     max_metric_calls=PLENTY,

@@ -143,8 +143,8 @@ async def _recorded(parts: Wired, config: SearchConfig) -> Trees:
 
 
 def trees_file(world: World, work: Path) -> Path:
-    """Where the recorded trees of exactly this world are."""
-    return work / f"trees-{world.name}-{digest_of([*world])[:8]}.pickle"
+    """Where the recorded trees of exactly this world are, whatever a search in it may spend."""
+    return work / f"trees-{world.name}-{digest_of([*world._replace(compute=0)])[:8]}.pickle"
 
 
 @contextmanager

@@ -65,8 +65,13 @@ class Clock:
     """Seconds and calls by name."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew; of what is under way only the rest counts."""
         self.seconds: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
+        self._began = time.perf_counter()
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -74,7 +79,7 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - start
+            self.seconds[name] += time.perf_counter() - max(start, self._began)
             self.calls[name] += 1
 
 
@@ -222,8 +227,7 @@ class Counting:
 
     def generation(self, number: int, archive: Archive) -> None:
         if number == 0:
-            self._clock.seconds.clear()
-            self._clock.calls.clear()
+            self._clock.reset()
             self.started = time.perf_counter()
 
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from controllers.policies import View
+from controllers.policies import Around, View
 from controllers.programs.wire import (
     Answer,
     BudgetCall,
@@ -20,7 +20,6 @@ from controllers.programs.wire import (
     Tools,
     ToolsCall,
 )
-from signatures.digest import digest_of
 from signatures.errors import ProgramFault
 from signatures.records import Cost, PolicyName, Tier
 
@@ -33,6 +32,7 @@ MOST_TOOLS: Final = 64
 """Names of tools that a program is told, in their order."""
 MOST_CHOICES: Final = 4_096
 """Answers of a model that are kept."""
+_Question = tuple[Around, str, tuple[str, ...], PolicyName, tuple[str, ...]]
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Asked:
             isinstance(node, ast.Attribute) and node.attr == "features" for node in ast.walk(ast.parse(source))
         )
         self._models: dict[PolicyName, LMPolicy] = {}
-        self._chosen: dict[str, str] = {}
+        self._chosen: dict[_Question, str] = {}
 
     def shot(self, view: View, place: int) -> Shot:
         """The attempt at this place of the history."""
@@ -94,13 +94,15 @@ class Asked:
     async def _choice(self, call: ConsultCall, view: View, paid: Paid) -> Choice:
         """The option that the model of that decision is surest of; without a model the first.
 
-        The same question after the same attempts gets the same answer, and is paid for once. Raises ProviderError.
+        The same question after the same attempts of an episode gets the same answer, and is paid for once. Raises
+        ProviderError.
         """
         assert view.around is not None
         options = tuple(dict.fromkeys(call.options))
         if self._lm is None or len(options) == 1:
             return Choice(option=options[0])
-        key = digest_of(view.task.digest, [seen.attempt.id for seen in view.history], call.policy, list(options))
+        made = tuple(seen.attempt.id for seen in view.history)
+        key = (view.around, view.task.digest, made, call.policy, options)
         if key not in self._chosen:
             features = dict(view.around.observed(view.history))
             answer = await self._model(call.policy).decide(View(view.task, features, options, view.history))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MODELLED: Final = frozenset(("mipro_search",))
 """Engines that search what only a language model has."""
-RULES_ALONE: Final = frozenset(("random_search", "best_of_n"))
-"""Engines that edit rules: they start from rules, whether or not a model is named."""
+RULES_ALONE: Final = frozenset(("random_search", "best_of_n", "authored_search"))
+"""Engines that edit rules or write programs: they start from rules, whether or not a model is named."""
 OWN_FLOOR: Final = frozenset(("random_search", "null_search"))
 """Engines beside which random search would say nothing: it is one, the other does not search."""
 RIVAL: Final = "random_search"

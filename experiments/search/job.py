@@ -21,6 +21,7 @@ from optimizers.space import Space
 
 if TYPE_CHECKING:
     from optimizers.findings import AnalysisFinding
+    from optimizers.recurring import Recurrence
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Job:
     learned: tuple[Reflection, ...] = ()
     "moves of other runs, benchmarks and production; empty for a run that learns from its own tasks alone"
     findings: tuple[AnalysisFinding, ...] = ()
+    "what its train tasks show"
+    recurrent: tuple[Recurrence, ...] = ()
     "what earlier runs of the benchmark found again and again; empty for a run that learns from its own tasks alone"
 
     @property

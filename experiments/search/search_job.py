@@ -19,6 +19,7 @@ from experiments.search.confirming import confirm, confirmer, finalists
 from experiments.search.ending import Account, Outcome, Scores, report, tell_baseline, tell_members
 from experiments.search.exploring import promising
 from experiments.search.finalists import traced
+from experiments.search.findings import FOUND, found_in, keep, recurrent_before
 from experiments.search.job import Job, progress_bar
 from experiments.search.learned import LEARNED
 from experiments.search.learning import Taught, learn
@@ -134,7 +135,12 @@ async def _stages(
     tell_members(job, outcome)
     for event in await traced(evaluator, found.members, parts.splits.dev, seed=seed):
         log.emit(event)
-    return report(job, outcome)
+    kept = keep(folder, parts.benchmark.id, job.findings)
+    log.emit(ArtifactWritten.of(folder, FOUND))
+    result = report(job, outcome)
+    for line in kept.lines:
+        job.say(line)
+    return {**result, "findings": {"found": kept.found, "recurrent": [one.evidence for one in kept.recurrent]}}
 
 
 @contextmanager
@@ -159,7 +165,8 @@ async def _recorded(
     stable = await rejudge(parts.setup.judge, outputs, 2)
     space = space_from(replay, parts.splits.train, parts.actions, config.attempts)
     replaying = Replaying(replay, asking, walks=config.walks, answers=not config.live)
-    job = Job(config, folder, parts, log, console, replaying, space)
+    found, recurrent = found_in(config, parts, replay), recurrent_before(config, folder, parts.benchmark.id)
+    job = Job(config, folder, parts, log, console, replaying, space, findings=found, recurrent=recurrent)
     job.say(f"trees: {recording.new} attempts recorded, {recording.recalled} recalled")
     job.say(f"judge {stable.judge}: agreement {stable.agreement} on {stable.n} outputs judged twice")
     return job, recording

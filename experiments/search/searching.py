@@ -12,9 +12,11 @@ from experiments.search.narrator import Narrator
 from experiments.search.spending import kept_spend
 from experiments.search.stages import evaluator_of, proposer_of
 from optimizers.archive import Archive
+from optimizers.contrast import tree_pairs
 from optimizers.engines import engine_of
 from optimizers.evaluator import Evaluator
 from optimizers.meter import Limits, Spend
+from optimizers.proposers.lm import Material
 from optimizers.records import Tally
 from optimizers.search import Found, Kit, SearchPlan
 from signatures.records import Amounts, Candidate
@@ -66,7 +68,7 @@ async def search_main(job: Job) -> Searched:
         budget=Amounts(attempts=config.max_attempts),
         limits=limits_of(config),
     )
-    proposer = proposer_of(job.wired, job.space, job.learned)
+    proposer = proposer_of(job.wired, job.space, _material(job), job.recurrent)
     engine = engine_of(config.engine, kit_of(job, proposer))
     narrator = Narrator(job.log.emit, job.console, evaluator, title=title)
     archive = await engine.search(_plan(job, start_of(config, job.wired.lm)), evaluator, proposer, narrator)
@@ -97,6 +99,17 @@ def _ended(job: Job, title: str, archive: Archive, narrator: Narrator) -> Search
     searched = Searched.of(title, archive, narrator, kept_spend(job.folder, title, narrator.evaluator.meter.spent()))
     job.say(_told(searched, narrator.evaluator))
     return searched
+
+
+def _material(job: Job) -> Material:
+    """What a proposer is told beside its minibatch: of all train tasks, and of other runs where the run learns."""
+    train = [task.digest for task in job.wired.splits.train]
+    return Material(
+        learned=job.learned,
+        pairs=[] if job.wired.lm is None else tree_pairs(job.replay.trees, train),
+        findings=job.findings,
+        most_chars=job.config.most_chars,
+    )
 
 
 def _plan(job: Job, start: Candidate) -> SearchPlan:

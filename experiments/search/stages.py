@@ -13,9 +13,11 @@ from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request
 from optimizers.meter import Limits
 from optimizers.proposers import Proposer
-from optimizers.proposers.lm import LMProposer
+from optimizers.proposers.lm import LMProposer, Material
 from optimizers.proposers.mined import MinedProposer
+from optimizers.proposers.recurring import RecurringProposer
 from optimizers.records import TaskScore
+from optimizers.recurring import Recurrence
 from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Replaying
@@ -67,9 +69,15 @@ def space_from(
     return space_of(records, actions_of(actions, attempts))
 
 
-def proposer_of(wired: Wired, space: Space, learned: Sequence[Reflection] = ()) -> Proposer:
-    """The model if one was named, else the mined proposer."""
-    return MinedProposer(space, learned) if wired.lm is None else LMProposer(wired.lm, space, learned)
+def proposer_of(
+    wired: Wired, space: Space, material: Material | None = None, recurrent: Sequence[Recurrence] = ()
+) -> Proposer:
+    """The model if one was named, else the mined proposer, with the rules that earlier runs kept finding."""
+    material = material or Material()
+    if wired.lm is not None:
+        return LMProposer(wired.lm, space, material=material)
+    mined = MinedProposer(space, material.learned)
+    return RecurringProposer(space, recurrent, mined) if recurrent else mined
 
 
 def arms_of(config: SearchConfig, actions: Sequence[str]) -> tuple[Arm, ...]:

@@ -6,7 +6,7 @@ import random
 
 from optimizers.archive import Archive
 from optimizers.book import Behaviour, Book, Idea
-from optimizers.drawing import drawn, require_rules
+from optimizers.drawing import drawn, editable, require_rules
 from optimizers.evaluator import Evaluator
 from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
@@ -34,8 +34,9 @@ class RandomSearch:
         book = Book(plan, evaluator, listener, letter="r", known=self.known)
         await book.start()
         while book.open:
-            front = [entry.candidate for entry in book.archive.front() if entry.candidate in book.known]
-            parent = book.known[rng.choice(front)] if front and rng.random() < 0.5 else plan.start
+            members = [book.known[entry.candidate] for entry in book.archive.front() if entry.candidate in book.known]
+            front = [one for one in members if editable(one, self.space)]
+            parent = rng.choice(front) if front and rng.random() < 0.5 else plan.start
             child, hypothesis = drawn(parent, self.space, rng)
             await book.consider(Idea(child, "random", hypothesis, (parent.digest,)))
         return book.close()

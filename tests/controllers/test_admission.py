@@ -58,22 +58,17 @@ async def test_what_is_refused_is_not_attempted_and_what_was_spent_is_known(prob
     assert refused > 5
 
 
-async def test_what_is_recorded_is_told_and_never_refused(problem: Problem) -> None:
+async def test_what_is_recorded_is_asked_for_like_anything_else(problem: Problem) -> None:
+    """So that an episode that goes on ends where it would have ended."""
     setup = problem.setup
     spec = setup.spec(TASKS[0], seed_candidate(), condition="test", split="search", seed=3)
     first = await run_episode(spec, setup.parts(seed_candidate()))
-    porter = Porter(0, told=[])
-    attempts = problem.worker.attempts
-    with pytest.raises(LimitReached):
-        await run_episode(spec.model_copy(update={"seed": 4}), replace(setup.parts(seed_candidate()), admission=porter))
-
-    @dataclass
-    class Strict(Porter):
-        async def admit(self, attempts: int, spent: Amounts) -> None:
-            assert attempts == 0
-
-    again = await run_episode(spec, replace(setup.parts(seed_candidate()), admission=Strict(0)))
+    attempts, porter = problem.worker.attempts, Porter(9)
+    again = await run_episode(spec, replace(setup.parts(seed_candidate()), admission=porter))
     assert again.history == first.history and problem.worker.attempts == attempts
+    assert [n for n, _ in porter.asked] == [1] * len(first.history)
+    with pytest.raises(LimitReached):
+        await run_episode(spec, replace(setup.parts(seed_candidate()), admission=Porter(0)))
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from experiments.events import (
     GenerationDone,
     SearchFinished,
     SearchStarted,
+    SearchUpdated,
 )
+from experiments.lineages import BETWEEN
 from experiments.search.confirmed import Confirmed, Pair
 from experiments.tracking import Store, connect, newest_experiment
 from signatures.digest import digest_of
@@ -100,6 +102,9 @@ def story(run_id: str, seed: int = 7, lift: float = 0.0) -> Iterator[Body]:
         yield CandidateUpdated(
             name=row.name, metrics=_measured("dev", row, lift - 0.03), tags={"tiller.front": row.front}
         )
+    spent = {"compute": 4500.0, "attempts": 3600.0, "tokens": 0.0, "usd": 0.000369, "wall_s": 41.5}
+    front = ", ".join(row.name for row in CANDIDATES if row.front == "yes")
+    yield SearchUpdated(metrics={f"spent/{name}": value for name, value in spent.items()}, tags={"tiller.front": front})
     yield _traced(BEST)
     yield SearchFinished(metrics={"search/final_hypervolume": HYPERVOLUME[-1] + lift})
 
@@ -119,6 +124,10 @@ def _measured(split: str, row: Row, lift: float) -> dict[str, float]:
 
 def _scored(row: Row, role: str, generation: int, *, parent: str = "", lift: float) -> CandidateScored:
     controller = f'{{"steer": "rules of {row.name}"}}'
+    told: dict[str, str] = {}
+    if role == "candidate":
+        names = (parent, row.name) if parent else (row.name,)
+        told = {"tiller.parent_names": parent, "tiller.lineage": BETWEEN.join(names), "tiller.engine": "gepa"}
     return CandidateScored(
         name=row.name,
         role=role,
@@ -129,10 +138,12 @@ def _scored(row: Row, role: str, generation: int, *, parent: str = "", lift: flo
             "tiller.decision": "accepted",
             "tiller.proposer": "mined",
             "tiller.front": row.front,
+            **told,
         },
         params={"steer": "rule", "topology": "refine", "stop": "rule"},
         metrics=_measured("search", row, lift)
-        | {"cost/turns": row.turns, "cost/attempts": 2.8, "cost/usd": 0.00001234 * row.turns},
+        | {"cost/turns": row.turns, "cost/attempts": 2.8, "cost/usd": 0.00001234 * row.turns}
+        | {"spent/compute": 300.0, "spent/attempts": 240.0, "spent/tokens": 0.0, "spent/usd": 0.0001},
         artifacts={"controller.json": controller, "diff.txt": f"+ {row.name}\n", "evidence.json": "{}"},
     )
 
@@ -232,6 +243,8 @@ def contents() -> Callable[[Store], Contents]:
             assert name not in found
             tags = dict(run.data.tags)
             tags["mlflow.parentRunId"] = names.get(tags.get("mlflow.parentRunId", ""), "")
+            for id, linked in names.items():
+                tags = {key: text.replace(id, linked) for key, text in tags.items()}
             found[name] = {
                 "status": run.info.status,
                 "times": (run.info.start_time, run.info.end_time),

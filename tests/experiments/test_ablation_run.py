@@ -21,6 +21,8 @@ SMALL = {
     "generations": 2,
     "iterations": 2,
     "minibatch": 4,
+    "problems": 2,
+    "candidates": 2,
     "tasks": 6,
     "repeats": 1,
     "tracking": False,
@@ -41,9 +43,13 @@ def test_an_ablation_ends_with_effects_and_its_files(tmp_path: Path, capsys: pyt
     assert result["folder"] == str(folder)
     assert {JSON_FILE, MARKDOWN_FILE} <= {path.name for path in folder.iterdir()}
     marginal = [one for one in result["contrasts"] if one["family"] == "marginal effects"]
-    assert [one["name"] for one in marginal] == ["refine", "learned"]
+    assert [one["name"] for one in marginal] == ["refine", "learned", "tuned"]
     assert all(one["evidence"]["q"] is not None for one in marginal)
-    assert [one["arm"] for one in result["spend"]] == ["none", "learned", "refine", "refine+learned"]
+    arms = ["none", "tuned", "learned", "learned+tuned"]
+    assert [one["arm"] for one in result["spend"]] == [
+        *arms,
+        *(f"refine+{a}" if a != "none" else "refine" for a in arms),
+    ]
 
 
 def test_a_resumed_one_ends_the_same(tmp_path: Path) -> None:

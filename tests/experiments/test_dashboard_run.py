@@ -150,7 +150,7 @@ def test_a_search_may_be_mirrored_through_the_server(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     mirror = Mirror(tmp_path / "gepa-5")
     story_teller(tmp_path / "gepa-5", seed=5, listen=mirror.send)
-    assert mirror.close(60) == "MLflow: 31 of 31 events mirrored"
+    assert mirror.close(60) == "MLflow: 32 of 32 events mirrored"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     found = contents(store_of(dashboard.root))
     kept = {name: run for name, run in found.items() if name.startswith("gepa-5/")}

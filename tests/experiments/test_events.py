@@ -82,8 +82,8 @@ def test_events_are_numbered_and_each_is_later_than_the_one_before(tmp_path: Pat
     times = [event.time_ms for event in events]
     assert times == sorted(set(times))
     assert {event.body.kind for event in events} == {
-        *("search_started", "generation", "candidate", "confirmed", "candidate_update", "trace", "artifact"),
-        "search_finished",
+        *("search_started", "generation", "candidate", "confirmed", "candidate_update", "search_update", "trace"),
+        *("artifact", "search_finished"),
     }
 
 

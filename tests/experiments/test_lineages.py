@@ -16,10 +16,10 @@ TAGS = {
 def test_ancestors_are_links_and_what_has_no_run_is_a_name() -> None:
     note = lineage_note(TAGS, lambda name: None if name == "g01-c4" else f"#/runs/{name}")[NOTE]
     assert note.split("\n\n") == [
+        "**Lineage:** [g00-c0](#/runs/g00-c0) > [g01-c2](#/runs/g01-c2) > g02-c1",
         "**Hypothesis:** Looking at the pump first helps.",
         "**Decision:** rejected, proposed by mined",
         "**Parents:** [g01-c2](#/runs/g01-c2), g01-c4",
-        "**Lineage:** [g00-c0](#/runs/g00-c0) > [g01-c2](#/runs/g01-c2) > g02-c1",
     ]
 
 

@@ -18,7 +18,7 @@ from experiments.mirror import Mirror, replay
 from experiments.tracking import Store, store_of
 
 Read = Callable[[Store], dict[str, dict[str, object]]]
-EVENTS = 31
+EVENTS = 32
 
 
 @pytest.fixture

@@ -51,6 +51,9 @@ def test_a_dumped_config_is_read_back_as_it_was(
         ('tier="boss"', "tier"),
         ("generatoins=3", "did you mean 'generations'"),
         ("minibatch=25", "minibatch=25 is more than train=24"),
+        ("max_minutes=0", "max_minutes"),
+        ("max_compute=0", "max_compute"),
+        ("max_tokens=-1", "max_tokens"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(override: str, named: str) -> None:
@@ -70,6 +73,22 @@ def test_what_an_older_run_was_told_is_told_as_it_was() -> None:
     assert plain.told(without=frozenset({"root"})).keys() == plain.told().keys() - {"root"}
     learning = SearchConfig(learn_from="all", harvested="tasks.jsonl")
     assert learning.told() == {**plain.told(), "learn_from": "all", "harvested": "tasks.jsonl"}
+    other = SearchConfig(engine="optuna_search", engine_options={"sampler": "tpe"}, max_minutes=5.0)
+    added = {"engine": "optuna_search", "engine_options": {"sampler": "tpe"}, "max_minutes": 5.0}
+    assert other.told() == {**plain.told(), **added}
+
+
+def test_a_limit_on_compute_leaves_the_number_of_candidates_open() -> None:
+    assert SearchConfig(generations=2, iterations=3).most_found == 7
+    assert SearchConfig(max_compute=900).most_found == 901
+    assert SearchConfig(max_compute=900).most_confirmed == SearchConfig().confirm + 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"), [("gepa_search", "gepa"), ("best_of_n", "best_of_n"), ("my.module:maker", "my.module.maker")]
+)
+def test_an_engine_has_a_short_name(engine: str, name: str) -> None:
+    assert SearchConfig(engine=engine).engine_name == name
 
 
 @pytest.mark.parametrize(

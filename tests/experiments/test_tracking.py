@@ -22,7 +22,7 @@ Read = Callable[[Store], dict[str, dict[str, object]]]
 def told(root: Path, tell, contents: Read) -> dict[str, dict[str, object]]:
     """The whole story, replayed into the default store and read back."""
     folder = tell(root / "gepa-7")
-    assert replay(read_events(folder / FILE), folder) == 31
+    assert replay(read_events(folder / FILE), folder) == 32
     return contents(store_of(root))
 
 
@@ -38,6 +38,9 @@ def test_the_parent_run_is_the_search(told: dict, root: Path) -> None:
     assert {key for key, *_ in parent["metrics"]} >= {
         *("search/front_size", "search/best_correct", "search/attempts", "search/cost_usd", "search/unsupported")
     }
+    assert parent["tags"]["tiller.front"] == "g01-c2, g02-c2, g03-c1, g03-c2"
+    spent = {key: value for key, *_, value in parent["metrics"] if key.startswith("spent/")}
+    assert (spent["spent/compute"], spent["spent/attempts"], spent["spent/wall_s"]) == (4500.0, 3600.0, 41.5)
     assert parent["artifacts"] == ["front.png"]
     assert connect(store_of(root)).get_experiment_by_name("tiller/telecom") is not None
 
@@ -65,6 +68,35 @@ def test_each_candidate_is_a_child_run(told: dict) -> None:
     assert (values["dev/correct_lo"], values["dev/correct_hi"]) == (0.6398, 0.7218)
     assert (values["cost/turns"], values["cost/usd"]) == (26.4, 0.0003258)
     assert best["artifacts"] == ["controller.json", "diff.txt", "evidence.json"]
+
+
+def test_a_candidates_page_links_to_its_ancestors(told: dict, root: Path) -> None:
+    client = connect(store_of(root))
+    experiment = client.get_experiment_by_name("tiller/telecom")
+    assert experiment is not None
+    runs = {run.data.tags["tiller.name"]: run for run in client.search_runs([experiment.experiment_id])}
+    best = runs["g03-c2"].data.tags
+    assert (best["tiller.lineage"], best["tiller.engine"]) == ("g02-c1 > g03-c2", "gepa")
+    link = f"[g02-c1](#/experiments/{experiment.experiment_id}/runs/{runs['g02-c1'].info.run_id})"
+    assert best["mlflow.note.content"].split("\n\n") == [
+        f"**Lineage:** {link} > g03-c2",
+        "**Decision:** accepted, proposed by mined",
+        f"**Parents:** {link}",
+    ]
+    assert "mlflow.note.content" not in runs["long@1"].data.tags
+
+
+@pytest.mark.parametrize(
+    ("engine", "tags", "role"), [("optuna", {"tiller.engine": "optuna"}, "search"), ("gate", {}, "report")]
+)
+def test_a_search_is_told_from_a_report_by_its_tag(
+    root: Path, contents: Read, engine: str, tags: dict[str, str], role: str
+) -> None:
+    with EventLog(root / "run") as log:
+        log.emit(SearchStarted(run_id="run", benchmark="telecom", engine=engine, seed=1, tags=tags))
+    replay(read_events(root / "run" / FILE), root / "run")
+    assert contents(store_of(root))[f"run/{engine} s1"]["tags"]["tiller.role"] == role
+    assert (newest_experiment(store_of(root)) is not None) is (role == "search")
 
 
 def test_control_arms_are_children_too_and_coloured_apart(told: dict) -> None:

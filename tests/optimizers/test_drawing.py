@@ -8,7 +8,7 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from controllers.program import controller_of
-from optimizers.drawing import drawn, require_rules
+from optimizers.drawing import drawn, editable, require_rules
 from optimizers.testing_world import SPACE
 from signatures.errors import UsageError
 from signatures.records import Candidate
@@ -29,3 +29,5 @@ def test_what_has_no_rules_is_refused() -> None:
     model = {**seed_candidate().components, "steer": '{"tier":"frontier","model":"m","instructions":"x"}'}
     with pytest.raises(UsageError, match="steer of the start has none"):
         require_rules(Candidate(components=model), SPACE, "best_of_n")
+    assert editable(seed_candidate(), SPACE) and not editable(Candidate(components=model), SPACE)
+    assert not editable(Candidate(components={"program": "{}"}), SPACE)

@@ -41,9 +41,10 @@ async def test_executed_again_it_ends_the_same_and_attempts_nothing(tmp_path: Pa
     assert 0.10 < ends[0][1].usd <= 0.125
 
 
-async def test_killed_before_the_journal_it_ends_the_same(tmp_path: Path) -> None:
-    """The corpus holds the attempts: they count against the limit as they did."""
-    problem, limits = Problem(concurrency=1), Limits(usd=0.095)
+@pytest.mark.parametrize("limits", [Limits(usd=0.095), Limits(compute=17), Limits(attempts=23), Limits(tokens=3_333)])
+async def test_killed_before_the_journal_it_ends_the_same(tmp_path: Path, limits: Limits) -> None:
+    """The corpus holds the attempts: they count against the limit as they did, whatever ran at once."""
+    problem = Problem(concurrency=8)
     ends = []
     for name in ("first", "killed"):
         with problem.evaluator(tmp_path / name, limits) as evaluator:

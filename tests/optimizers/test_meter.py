@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from controllers.admission import LimitReached
 from controllers.budget import Budget
+from controllers.executor import AsyncExecutor
 from optimizers.meter import Limits, Meter
 from optimizers.records import Tally
 from signatures.records import Amounts, Cost
@@ -129,22 +130,22 @@ class TestFlight:
         meter, _, _ = meter_of(Limits(tokens=limit))
         spent: list[int] = []
 
-        async def one(flight: object, price: int, nap: int, gate: asyncio.Semaphore) -> None:
-            async with gate:
-                ticket = flight.ticket()  # type: ignore[attr-defined]
-                try:
-                    await ticket.admit(1, Amounts())
-                except LimitReached:
-                    return
-                for _ in range(nap):
-                    await asyncio.sleep(0)
-                spent.append(price)
-                ticket.landed(Amounts(attempts=1, tokens=price))
-
         async def all_of_them() -> None:
-            gate = asyncio.Semaphore(at_once)
             with meter.flight() as flight:
-                await asyncio.gather(*(one(flight, p, n, gate) for p, n in zip(prices, naps, strict=True)))
+
+                async def one(item: tuple[int, int]) -> None:
+                    ticket = flight.ticket()
+                    try:
+                        await ticket.admit(1, Amounts())
+                    except LimitReached:
+                        return
+                    for _ in range(item[1]):
+                        await asyncio.sleep(0)
+                    spent.append(item[0])
+                    ticket.landed(Amounts(attempts=1, tokens=item[0]))
+
+                items = list(zip(prices, naps, strict=True))
+                await flight.each(one, items, AsyncExecutor(at_once), attempts=1)
 
         asyncio.run(all_of_them())
         assert sum(spent) < limit + 100

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from controllers.baselines import seed_candidate
-from controllers.program import lm_component
+from controllers.program import lm_component, program_candidate
+from controllers.programs import builtin
 from controllers.scripted_engine import scripted_lm
 from controllers.spec import episode_id
-from optimizers.setup import Grant
+from optimizers.setup import MOST_PROGRAMS, Grant
 from signatures.errors import UsageError
 from signatures.records import Amounts, Candidate
 from tests.worlds.lab import GRANT, Lab, steered, with_components
@@ -69,3 +70,21 @@ def test_a_spec_names_all_that_decides_an_episode(lab: Lab) -> None:
     ]
     assert len({id_of(), *others}) == 6
     assert id_of() == id_of(grant=GRANT)
+
+
+def test_a_program_is_loaded_once_as_long_as_it_is_used(lab: Lab) -> None:
+    """Its process starts once, however often it is evaluated."""
+    setup, mine = lab.setup(), builtin.refine("fan")
+    first = setup.parts(mine).controller
+    assert setup.parts(builtin.refine("fan")).controller is first
+    assert setup.parts(steered("fan")).controller is not setup.parts(steered("fan")).controller
+    for patience in range(1, MOST_PROGRAMS + 1):
+        setup.parts(builtin.adaptive_refine(patience=patience))
+    again = setup.parts(mine).controller
+    assert again is not first and again.candidate == mine
+    source = "async def strategy(ctx):\n    shot = await ctx.shot()\n"
+    lms = [scripted_lm(lambda prompt: "")[0] for _ in range(2)]
+    consulting = program_candidate(source, lms[0])
+    one, other = (replace(setup, lm=lm).parts(consulting).controller for lm in lms)
+    assert one.program is not None and other.program is not None
+    assert (one.program.lm, other.program.lm) == (lms[0], lms[1])

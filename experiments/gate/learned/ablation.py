@@ -23,6 +23,7 @@ from optimizers.gate.evidence import evidence_of
 from optimizers.gate.families import with_q
 from optimizers.gate.records import Evidence
 from optimizers.gate.spend import Spend, confounded, spend_of
+from optimizers.settings import SearchSettings
 from optimizers.space import Space
 from signatures.digest import seed_of
 from signatures.records import Amounts
@@ -40,6 +41,8 @@ class Making:
     "go on from the last attempt with a steer read off its trace; else every attempt is fresh and untold"
     learned: bool = False
     "searched offline on recorded trees, from the controller that is there without"
+    tuned: bool = False
+    "searched with settings that were tuned at level two; where nothing is learned it changes nothing"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Factor:
 FACTORS: Final = (
     Factor("refine", lambda making: replace(making, refine=True)),
     Factor("learned", lambda making: replace(making, learned=True)),
+    Factor("tuned", lambda making: replace(making, tuned=True)),
 )
 
 
@@ -74,6 +78,8 @@ class Bench:
     search: SearchConfig
     wired: Wired
     trees: Trees
+    settings: SearchSettings
+    "of the searches of cells that are tuned"
 
 
 def cells_of(factors: Sequence[Factor]) -> tuple[Cell, ...]:
@@ -99,7 +105,10 @@ async def arm_of(bench: Bench, cell: Cell) -> tuple[Arm, Learned | None]:
     space = space_from(bench.trees.replay, bench.trees.tasks, bench.wired.actions, bench.config.attempts)
     if not cell.making.refine:
         space = fresh_only(space)
-    lesson = Lesson(bench.search, bench.trees, arm.candidate, space, f"learn {cell.name}")
+    # Tuned or not, a lesson of one name has one seed: the settings are all that differs.
+    name = f"learn {'refine+' if cell.making.refine else ''}learned"
+    settings = bench.settings if cell.making.tuned else None
+    lesson = Lesson(bench.search, bench.trees, arm.candidate, space, name, settings)
     learned = await learn(lesson, bench.wired)
     return arm.model_copy(update={"candidate": learned.candidate}), learned
 

@@ -11,7 +11,14 @@ from pydantic import Field, JsonValue
 from experiments.config import RunConfig
 from experiments.search_config import SearchConfig
 
-QUICK: Final[Mapping[str, int]] = {"train": 8, "tasks": 32, "repeats": 1, "generations": 3}
+QUICK: Final[Mapping[str, int]] = {
+    "train": 8,
+    "tasks": 32,
+    "repeats": 1,
+    "generations": 3,
+    "problems": 2,
+    "candidates": 3,
+}
 """What `--quick` sets, where nothing else is said."""
 CIRCUMSTANCES: Final = frozenset(("root", "concurrency", "tracking"))
 """Fields that change nothing of what is found."""
@@ -40,6 +47,12 @@ class AblationConfig(RunConfig):
     iterations: int = Field(default=5, ge=1)
     "proposals per generation"
     minibatch: int = Field(default=8, ge=1)
+    settings: str | None = None
+    "file of settings that a meta run tuned; None: they are tuned here, on the trees of the learner"
+    problems: int = Field(default=6, ge=2)
+    "search problems that settings are tuned on"
+    candidates: int = Field(default=8, ge=1)
+    "settings that are considered beside the default"
     tasks: int = Field(default=160, ge=2)
     "dev tasks that every cell plays"
     repeats: int = Field(default=2, ge=1)

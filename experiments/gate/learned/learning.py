@@ -16,11 +16,10 @@ from experiments.search.trees import record_trees
 from experiments.search_config import SearchConfig
 from experiments.wiring import Splits, Wired
 from optimizers.journal import Journal
-from optimizers.proposers.mined import MinedProposer
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.search import SearchPlan
-from optimizers.search.gepa_search import GepaSearch
+from optimizers.settings import SearchSettings, plain_kit, search_with
 from optimizers.space import Space
 from signatures.digest import seed_of
 from signatures.records import Amounts, Candidate, Record, Task
@@ -52,7 +51,14 @@ class Lesson:
     start: Candidate
     space: Space
     name: str
-    "of its part of the journal, and of its seed"
+    "of its seed"
+    settings: SearchSettings | None = None
+    "how the search goes about it; None: as nobody tuned it, with the config's minibatch"
+
+    @property
+    def part(self) -> str:
+        """Of the journal; the seed is the same with other settings, the questions are not."""
+        return self.name if self.settings is None else f"{self.name}, tuned"
 
 
 class Learned(Record):
@@ -90,18 +96,19 @@ def _journal(folder: Path) -> Journal:
 
 
 async def learn(lesson: Lesson, wired: Wired) -> Learned:
-    """GEPA with mined rules on the trees, without a model; of its front the best on the primary objective.
+    """A search on the trees, GEPA with mined rules unless it is tuned; of its front the best on the primary objective.
 
     A tree serves reflection and comparison alike: what was learned is measured on other tasks. Live attempts are
     spent only on what the trees do not hold, on the same tasks, and never more than one evaluation and one proposal
     would take.
     """
     config, tasks = lesson.config, lesson.trees.tasks
-    minibatch = min(config.minibatch, len(tasks))
+    settings = lesson.settings or SearchSettings(minibatch=config.minibatch)
+    minibatch = min(settings.minibatch, len(tasks))
     evaluator = evaluator_of(
         wired,
         split="search",
-        namespace=lesson.name,
+        namespace=lesson.part,
         replay=Replaying(lesson.trees.replay),
         budget=Amounts(attempts=(len(tasks) + 2 * minibatch) * config.attempts),
     )
@@ -115,10 +122,11 @@ async def learn(lesson: Lesson, wired: Wired) -> Learned:
         minibatch=minibatch,
     )
     listener = Narrator(lambda event: None, Console(quiet=True), evaluator, title=lesson.name, children=False)
-    archive = await GepaSearch().search(plan, evaluator, MinedProposer(lesson.space), listener)
+    kit = plain_kit(lesson.space, wired.actions)
+    archive = await search_with(settings, plan, evaluator, kit, listener)
     best = archive.front()[0]
     return Learned(
-        name=lesson.name,
+        name=lesson.part,
         candidate=listener.found_by_digest[best.candidate].candidate,
         tasks=tuple(task.digest for task in tasks),
         evaluations=evaluator.tally.scores,

@@ -32,9 +32,15 @@ HISTORY = (
 )
 
 
-def view(made: int) -> View:
+def an_episode() -> EpisodeAround:
     granted = Amounts(attempts=4, turns=10)
-    around = EpisodeAround(granted=granted, turns_per_attempt=None, steers=("none", "up"), observer=NoObserver())
+    return EpisodeAround(granted=granted, turns_per_attempt=None, steers=("none", "up"), observer=NoObserver())
+
+
+ONE = an_episode()
+
+
+def view(made: int, around: EpisodeAround = ONE) -> View:
     return View(a_task(), {}, (), HISTORY[:made], around)
 
 
@@ -70,6 +76,8 @@ async def test_the_same_question_after_the_same_attempts_is_asked_once() -> None
     await asked.answer(question, view(2), paid)
     await asked.answer(ConsultCall(policy="stop", options=("b", "a")), view(1), paid)
     assert len(engine.prompts) == 3
+    await asked.answer(question, view(1, an_episode()), paid)
+    assert len(engine.prompts) == 4  # another episode asks for itself
 
 
 async def test_an_answer_of_no_use_is_the_first_option() -> None:

@@ -115,9 +115,10 @@ async def test_a_decision_of_the_rule_tier_where_the_release_has_a_model_is_a_fa
     corpus: SqliteCorpus, tmp_path: Path
 ) -> None:
     rule = ship(tmp_path / "rule")
-    model = rule.model_copy(update={"fallback": {"steer": seed_candidate().components["steer"]}})
+    served = champion(tmp_path / "release")
+    model = rule.model_copy(update={"fallback": {"steer": served.controller.policies["steer"].text}})
     another = rule.model_copy(update={"fallback": {"steer": "{}"}})
-    await serve(corpus, champion(tmp_path / "release"), TASKS)
+    await serve(corpus, served, TASKS)
     for decision in [d async for d in corpus.scan(Decision)]:
         assert not is_fallback(decision, rule)
         assert is_fallback(decision, model) == (decision.policy == "steer")

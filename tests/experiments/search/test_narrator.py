@@ -173,7 +173,7 @@ def test_a_program_is_shown_as_its_source(lab: Lab) -> None:
     source = (
         "async def strategy(ctx):\n    shot = await ctx.shot()\n    if not shot.passed:\n        await ctx.shot()\n"
     )
-    longer = source + "\n    return\n"
+    longer = source + "    return\n"
     parent, child = (
         Candidate(components={"program": canonical_json({"tier": "rule", "source": text})}) for text in (source, longer)
     )

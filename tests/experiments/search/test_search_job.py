@@ -191,7 +191,7 @@ def test_what_an_outage_ended_is_run_again_when_the_run_is_resumed(tmp_path: Pat
 
 
 def test_the_model_decides_steers_and_proposes(asked: Asked) -> None:
-    for field in ("action", "steer", "proposal"):
+    for field in ("action", "steer", "hypothesis"):
         assert any(f"starting with the field `[[ ## {field} ## ]]`" in prompt for prompt in asked.engine.prompts)
     proposers = {
         body.tags["tiller.proposer"]

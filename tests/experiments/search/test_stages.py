@@ -24,7 +24,7 @@ from experiments.search.stages import (
 from experiments.search.trees import record_trees
 from experiments.search_config import SearchConfig
 from experiments.wiring import Ready, Wired, ready, wired
-from optimizers.proposers.lm import LMProposer
+from optimizers.proposers.lm import LMProposer, Material
 from optimizers.proposers.mined import MinedProposer
 from optimizers.reflection import Reflection
 from signatures.records import Episode
@@ -71,9 +71,9 @@ async def test_what_was_learned_elsewhere_is_in_the_space_and_with_the_proposer(
         replay = (await record_trees(config, parts, nothing)).replay
         plain = space_from(replay, parts.splits.train, parts.actions, config.attempts)
         space = space_from(replay, parts.splits.train, parts.actions, config.attempts, learned=[lesson])
-        proposer = proposer_of(parts, space, [lesson])
+        proposer = proposer_of(parts, space, Material([lesson]))
     assert max(space.thresholds["attempts"]) > max(plain.thresholds.get("attempts", (0.0,)))
-    assert isinstance(proposer, MinedProposer) and proposer.learned == (lesson,)
+    assert isinstance(proposer, MinedProposer) and tuple(proposer.learned) == (lesson,)
 
 
 async def test_without_a_model_rules_are_mined_and_with_one_it_is_asked(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from optimizers.search import Kit, SearchPlan
 from optimizers.search.mipro_search import MiproSearch, Options, asking, engine, worth
 from optimizers.setup import Grant
 from optimizers.space import Space
+from optimizers.testing_engines import EngineContract, Maker
+from optimizers.testing_world import PlantedObserver, PlantedWorker, Problem
 from signatures.digest import digest_text
 from signatures.errors import Outage, UsageError
 from signatures.records import Amounts
@@ -267,6 +269,36 @@ async def test_a_start_of_rules_and_a_kit_without_a_model_are_refused(case: Case
         engine(replace(kit, lm=case.lm, options={"minibatches": 3}))
     made = engine(replace(kit, lm=case.lm, options={"minibatch": 3, "candidates": 5}))
     assert isinstance(made, MiproSearch) and made.options == Options(minibatch=3, candidates=5)
+
+
+def words(prompt: str) -> str:
+    """The same model in the world of the contract, where a feature shows the word that helps."""
+    if "`action`" not in prompt or "`proposed_instruction`" in prompt:
+        return script(prompt)
+    features = json.loads(re.findall(r"\[\[ ## features ## ]]\n(\{.*?\})\n", prompt)[-1])
+    word = "left" if features.get("planted.left") else "right"
+    return f"[[ ## action ## ]]\n{word if HINT in prompt else 'none'}\n\n[[ ## confidence ## ]]\n1.0"
+
+
+class TestContract(EngineContract):
+    """On the contract's own world, its start asking a scripted model."""
+
+    owns_its_loop = True
+
+    @pytest.fixture
+    def engine(self) -> Maker:
+        return lambda kit: engine(replace(kit, options={"candidates": 3}))
+
+    def problem(
+        self,
+        *,
+        worker: PlantedWorker | None = None,
+        observer: PlantedObserver | None = None,
+        concurrency: int = 4,
+    ) -> Problem:
+        model, _ = scripted_lm(words)
+        made = super().problem(worker=worker, observer=observer, concurrency=concurrency)
+        return replace(made, lm=model)
 
 
 def scored(task: str, value: float | None) -> TaskScore:

@@ -75,7 +75,7 @@ async def test_it_starts_at_the_start_and_every_candidate_is_a_controller_with_a
 async def test_its_front_beats_the_start(lab: Lab, plan: SearchPlan, sampler: Sampler) -> None:
     """With enough compute: the planted effect is that what is said should follow the lamps."""
     options = RULES.model_copy(update={"sampler": sampler, "population": 8})
-    evaluator = lab.evaluator(replay=await wide(lab, plan), limits=Limits(compute=600), budget=Amounts(attempts=60))
+    evaluator = lab.evaluator(replay=await wide(lab, plan), limits=Limits(compute=350), budget=Amounts(attempts=60))
     listening = await searched(plan, evaluator, options)
     assert listening.volumes[-1] > 1.05 * listening.volumes[0]
     assert {entry.candidate for entry in evaluator.archive.front()} - {plan.start.digest}
@@ -85,8 +85,8 @@ async def test_a_planted_knob_is_found(lab: Lab, plan: SearchPlan) -> None:
     """On machines of which both fans are broken, it is the fan that the worker should be told of."""
     broken = lab.benchmark.families("search")
     fans = [task for task in lab.benchmark.tasks("search") if "fan.0+fan.1" in broken[task.digest][0]]
-    plan = replace(plan, val=fans[:12])
-    evaluator = lab.evaluator(replay=await wide(lab, plan), limits=Limits(compute=1_000), budget=Amounts(attempts=60))
+    plan = replace(plan, val=fans[:10])
+    evaluator = lab.evaluator(replay=await wide(lab, plan), limits=Limits(compute=700), budget=Amounts(attempts=60))
     listening = await searched(plan, evaluator)
     best = evaluator.archive.front()[0]
     controller = controller_of(evaluator.members.candidates[best.candidate])
@@ -123,7 +123,7 @@ async def test_the_study_on_disk_says_what_became_of_every_candidate(
 
     replay = await lab.replay(plan.val, CollectPlan(roots=1, depth=2, actions=STEERS))
     need = lab.evaluator(journal="need.jsonl").cost_of(len(plan.val) + 2 * plan.minibatch)
-    evaluator = lab.evaluator(replay=replay, budget=Amounts(attempts=need), limits=Limits(compute=300))
+    evaluator = lab.evaluator(replay=replay, budget=Amounts(attempts=need), limits=Limits(compute=150))
     listening = await searched(replace(plan, label="x-"), evaluator, folder=tmp_path)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal_of(tmp_path, "x-search"))))

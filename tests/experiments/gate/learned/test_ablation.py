@@ -1,7 +1,8 @@
-"""Factors: all combinations, a further one without a new line elsewhere, and marginal effects by hand."""
+"""Factors: all combinations, another one without a new line elsewhere, and marginal effects by hand."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -31,12 +32,14 @@ from experiments.gate.report import Contrast
 from experiments.wiring import ready, wired
 from optimizers.episode_log import Floats
 from optimizers.records import TaskScore
+from optimizers.settings import SearchSettings
 from optimizers.space import Space
 from signatures.errors import EvidenceError
 from signatures.records import Amounts, Failure
 
 THIRD = Factor("meta", lambda making: replace(making))
 """A factor that changes nothing."""
+TWO = FACTORS[:2]
 
 
 def config(root: Path, **changed: object) -> AblationConfig:
@@ -104,18 +107,15 @@ def by_name(found: tuple[Contrast, ...], family: str) -> dict[str, Contrast]:
 
 def test_all_combinations_with_everything_off_first() -> None:
     cells = cells_of(FACTORS)
-    assert [cell.name for cell in cells] == ["none", "learned", "refine", "refine+learned"]
-    assert [(cell.making.refine, cell.making.learned) for cell in cells] == [
-        (False, False),
-        (False, True),
-        (True, False),
-        (True, True),
-    ]
+    names = ["none", "tuned", "learned", "learned+tuned", "refine", "refine+tuned", "refine+learned"]
+    assert [cell.name for cell in cells] == [*names, "refine+learned+tuned"]
+    made = [(cell.making.refine, cell.making.learned, cell.making.tuned) for cell in cells]
+    assert made == list(itertools.product((False, True), repeat=3))
 
 
 def test_marginal_effects_are_means_over_the_other_factor(tmp_path: Path) -> None:
     found = effects_of(
-        planted({"refine": 0.3, "learned": 0.1}, together=0.2), FACTORS, ("correct", "fast"), config(tmp_path)
+        planted({"refine": 0.3, "learned": 0.1}, together=0.2, factors=TWO), TWO, ("correct", "fast"), config(tmp_path)
     )
     marginal = by_name(found, MARGINAL)
     assert marginal["refine"].evidence.effect == pytest.approx(0.3 + 0.1, abs=0.02)
@@ -126,7 +126,7 @@ def test_marginal_effects_are_means_over_the_other_factor(tmp_path: Path) -> Non
 
 
 def test_marginal_effects_are_one_family(tmp_path: Path) -> None:
-    marginal = by_name(effects_of(planted({"refine": 0.4}), FACTORS, ("correct",), config(tmp_path)), MARGINAL)
+    marginal = by_name(effects_of(planted({"refine": 0.4}, factors=TWO), TWO, ("correct",), config(tmp_path)), MARGINAL)
     p = sorted(one.evidence.p for one in marginal.values())
     assert marginal["refine"].evidence.q == pytest.approx(min(2 * p[0], p[1]))
     assert marginal["refine"].evidence.lo is not None
@@ -135,7 +135,7 @@ def test_marginal_effects_are_one_family(tmp_path: Path) -> None:
 
 
 def test_a_third_factor_is_one_more_row(tmp_path: Path) -> None:
-    factors = (*FACTORS, THIRD)
+    factors = (*FACTORS[:2], THIRD)
     assert len(cells_of(factors)) == 8
     found = effects_of(planted({"refine": 0.3, "meta": 0.2}, factors=factors), factors, ("correct",), config(tmp_path))
     marginal = by_name(found, MARGINAL)
@@ -178,11 +178,17 @@ async def test_cells_are_made_as_their_factors_say_and_measured_at_one_grant(tmp
     (tmp_path / "run").mkdir()
     with wired(ready(search, root=tmp_path), tmp_path / "run") as parts:
         trees = await recorded(search, parts, tmp_path / "run" / "trees", parts.splits.train[: given.train])
-        bench = Bench(given, search, parts, trees)
+        bench = Bench(given, search, parts, trees, SearchSettings(engine="pareto_search", minibatch=2))
         made = {cell.name: await arm_of(bench, cell) for cell in cells_of(FACTORS)}
         found = await measure_cells(bench, [arm for arm, _ in made.values()], lambda: None)
     arms = {name: arm for name, (arm, _) in made.items()}
-    assert {name for name, (_, lesson) in made.items() if lesson} == {"learned", "refine+learned"}
+    learned = {"learned", "learned+tuned", "refine+learned", "refine+learned+tuned"}
+    assert {name for name, (_, lesson) in made.items() if lesson} == learned
+    assert arms["tuned"].candidate == arms["none"].candidate, "where nothing is learned tuning changes nothing"
+    lessons = {lesson.name for _, lesson in made.values() if lesson is not None}
+    assert lessons == {
+        f"learn {one}" for one in ("learned", "refine+learned", "learned, tuned", "refine+learned, tuned")
+    }
     assert {(arm.attempts, arm.turns_per_attempt) for arm in arms.values()} == {(2, 3)}
     for name in ("none", "learned"):
         assert arms[name].steer_legal == ("none",)
