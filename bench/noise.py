@@ -7,7 +7,7 @@ the start: as the search sees it, on the val tasks that it chose its winner on, 
 fresh dev tasks. The truth is 0. Ours are `gepa_search` and `pareto_search` with their race, and `gepa_search` where the
 last look asks for a lower bound above 0 as well (one-sided error .2); beside them `gepa.optimize` as it comes, default
 adapter, minibatch of 3, an instant function for a model. It has no re-estimate: what it reports is the val column.
-Prints means with standard errors and, as its last line, the same as JSON. 100 and 25 repetitions take ten minutes.
+Prints means with standard errors and, as its last line, the same as JSON. 100 and 25 repetitions take 15 minutes.
 """
 
 from __future__ import annotations

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol, TypeVar
 
 from experiments.events import SEARCH_TAG
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 SEARCHES: Final = (f"tags.`{SEARCH_TAG}` LIKE '%'", "params.`engine` = 'gepa'")
 """Filters that find searches: by their tag, or from before there was one. Reports were called searches once."""
 
 
-def newest_search(client: MlflowClient, experiment_ids: Sequence[str]) -> Run | None:
+class Began(Protocol):
+    """What a tracker knows of a run's beginning."""
+
+    @property
+    def start_time(self) -> int:
+        """Milliseconds since 1970."""
+
+
+class Run(Protocol):
+    """One run of a tracker."""
+
+    @property
+    def info(self) -> Began:
+        """What the tracker itself says of the run."""
+
+
+R_co = TypeVar("R_co", bound=Run, covariant=True)
+
+
+class Client(Protocol[R_co]):
+    """A tracker's client, as far as it is used here."""
+
+    def search_runs(
+        self, experiment_ids: list[str], filter_string: str, *, max_results: int, order_by: list[str]
+    ) -> Sequence[R_co]:
+        """The runs that a filter finds, in that order."""
+
+
+def newest_search(client: Client[R_co], experiment_ids: Sequence[str]) -> R_co | None:
     """The parent run of the newest search, by the time at which it began."""
     if not experiment_ids:
         return None
-    found: list[Run] = []
+    found: list[R_co] = []
     for which in SEARCHES:
         where, order = f"tags.`tiller.role` = 'search' AND {which}", ["attributes.start_time DESC"]
         found += client.search_runs([*experiment_ids], where, max_results=1, order_by=order)

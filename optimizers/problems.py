@@ -19,7 +19,8 @@ from controllers.observe import NoObserver
 from controllers.program import controller_of
 from controllers.spec import Parts
 from controllers.steers import steer_table
-from judges.records import Judgement
+from judges import Judge
+from judges.valued import ValuedJudge
 from optimizers.archive import Archive
 from optimizers.evaluator import evaluator_in
 from optimizers.meter import Limits
@@ -167,27 +168,24 @@ class FoundChecker:
         return CheckerResult(objective=self.objective, value=value, unit="share" if name == "val" else "volume")
 
 
-@dataclass(frozen=True)
-class HeldJudge:
-    """The exact value, on recorded trees, of the controller that a search handed in, on tasks that it did not see."""
+def held_judge(ground: Ground) -> Judge:
+    """The exact value, on recorded trees, of the controller that a search handed in, on tasks that it did not see.
 
-    ground: Ground
-    revision: str = "value on held-out trees 1"
-    deterministic: bool = True
+    That is the mean of `correct` over the held tasks whose trees hold what it does; None where none does.
+    """
 
-    async def judge(self, task: Task, output: str) -> Judgement:
-        """The mean of `correct` over the held tasks whose trees hold what it does; None where none does."""
-        trees = self.ground.trees
-        controller = controller_of(Candidate(components=json.loads(output)["components"]), self.ground.setup.lm)
+    async def value(task: Task, output: str) -> tuple[float | None, str]:
+        controller = controller_of(Candidate(components=json.loads(output)["components"]), ground.setup.lm)
+        primary, held = ground.setup.objectives[0].name, ground.problems[task.digest].held
         known: list[float] = []
-        held = self.ground.problems[task.digest].held
         for one in held:
-            replayed = await trees.value(controller, one)
-            value = None if replayed is None else replayed.values.get(self.ground.setup.objectives[0].name)
-            if value is not None and replayed is not None and replayed.unsupported <= MAX_UNSUPPORTED:
-                known.append(value)
-        mean = sum(known) / len(known) if known else None
-        return Judgement(score=mean, reason=f"{len(known)} of {len(held)} tasks")
+            replayed = await ground.trees.value(controller, one)
+            if replayed is not None and replayed.unsupported <= MAX_UNSUPPORTED:
+                number = replayed.values.get(primary)
+                known += [] if number is None else [number]
+        return (sum(known) / len(known) if known else None), f"{len(known)} of {len(held)} tasks"
+
+    return ValuedJudge(value, "value on held-out trees 1")
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ def search_setup(ground: Ground, below: Setup, *, revision: str) -> SearchSetup:
     return SearchSetup(
         worker=SearchWorker(ground, SearchSettings()),
         checkers=[FoundChecker(objective.name) for objective in OBJECTIVES],
-        judge=HeldJudge(ground),
+        judge=held_judge(ground),
         objectives=OBJECTIVES,
         steers=steer_table([], NoObserver()),
         observer=NoObserver(),

@@ -125,7 +125,7 @@ class Release(Record):
     exploration: Annotated[Probability, Field(le=0.5)] = 0.0
     "the registered least probability of every legal action in production; at 0 its episodes teach nothing of others"
     fallback: Mapping[PolicyName, str] = Field(default_factory=dict)
-    "policy -> component of the rule tier that decides where the policy's model is down"
+    "policy -> component of the rule tier that decides where the policy's model is down, or the program fails"
     lineage: Lineage
     certificate: Certificate | None = None
     ungated: str = ""

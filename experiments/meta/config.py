@@ -19,8 +19,8 @@ QUICK: Final[Mapping[str, int]] = {
     "problems": 3,
     "compute": 120,
     "candidates": 4,
-    "confirm": 4,
-    "dev": 8,
+    "confirm": 12,
+    "dev": 4,
 }
 """What `--quick` sets, where nothing else is said."""
 CIRCUMSTANCES: Final = frozenset(("root", "concurrency", "tracking"))
@@ -64,9 +64,9 @@ class MetaConfig(RunConfig):
     minibatches: tuple[int, ...] = (4, 8, 12)
     proposers: tuple[Literal["mined", "drawn"], ...] = ("mined", "drawn")
     races: tuple[Literal["halving", "strict", "one look"], ...] = ("halving", "strict", "one look")
-    confirm: int = Field(default=8, ge=2)
-    "problems of the confirmation: other tasks and other seeds"
-    dev: int = Field(default=24, ge=1)
+    confirm: int = Field(default=40, ge=2)
+    "problems of the confirmation: other tasks and other seeds; they are the unit of what tuning adds"
+    dev: int = Field(default=6, ge=1)
     "dev tasks that each of them plays live, no task twice"
     alpha: float = Field(default=0.025, gt=0, lt=0.5)
     "one-sided"

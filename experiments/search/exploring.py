@@ -81,7 +81,7 @@ async def _drawn(job: Job) -> Drawn:
 
 async def _ranked(job: Job, aside: Sequence[Found]) -> tuple[str, ...]:
     """Digests of the most promising; a line on what was done, or on why nothing was."""
-    from controllers.program import controller_of
+    from controllers.program import PROGRAM, controller_of
     from optimizers.replay.asking import Asking
     from optimizers.replay.targets import target_of
     from optimizers.reward.prediction_log import PredictionLog
@@ -92,6 +92,9 @@ async def _ranked(job: Job, aside: Sequence[Found]) -> tuple[str, ...]:
         if not drawn.log.n:
             why = "no recorded episode drew its moves at random (python -m experiments.collect_run records some)"
             job.say(f"{len(aside)} candidates without support: not explored, {why}")
+            return ()
+        aside = [one for one in aside if PROGRAM not in one.candidate.components]  # a logged round has no weights of a program
+        if not aside:
             return ()
         named = {one.candidate.digest: controller_of(one.candidate, job.wired.lm) for one in aside}
         target = await target_of(drawn.log, named, job.replay.asking or Asking(), views=drawn.views)

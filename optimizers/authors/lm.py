@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from controllers.lm import answered
 from controllers.programs.language import GUIDE, canonical
 from optimizers.authors import Losses
+from optimizers.authors.shapes import argument, gives, shot_calls
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.space import Space
@@ -79,16 +80,17 @@ class LMAuthor:
 def program_in(text: str, space: Space) -> str:
     """The program in an answer, in canonical form: the whole text, or the one fenced block in it.
 
-    Raises UsageError with what is wrong: not in the language, or a steer that is not in the table.
+    Raises UsageError with what is wrong: not in the language, a steer that is not in the table or has no start.
     """
     fenced = _FENCE.findall(text)
     source = canonical((fenced[0] if len(fenced) == 1 else text).strip() + "\n")
-    named = {str(word) for word in re.findall(r"steer=['\"]([^'\"]*)['\"]", source)}
-    unknown = named - set(space.actions["steer"]) - {"none"}
-    if unknown:
-        raise UsageError(
-            f"no steer is called {', '.join(sorted(unknown))}; there are {', '.join(space.actions['steer'])}"
-        )
+    for call in shot_calls(source):
+        steer = argument(call, "steer")
+        if isinstance(steer, str) and steer not in {"none", *space.actions["steer"]}:
+            known = ", ".join(space.actions["steer"])
+            raise UsageError(f"line {call.lineno}: no steer is called {steer}; there are {known}")
+        if steer not in (None, "none") and not gives(call, "start"):
+            raise UsageError(f"line {call.lineno}: a fresh attempt is told nothing; with a steer give start as well")
     return source
 
 

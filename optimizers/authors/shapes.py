@@ -79,6 +79,11 @@ def shot_sites(function: ast.AsyncFunctionDef) -> list[Site]:
     return found
 
 
+def shot_calls(source: str) -> list[ast.Call]:
+    """Every call of `ctx.shot`, kept under a name or not."""
+    return [one for one in ast.walk(parsed(source)) if isinstance(one, ast.Call) and _method(one) == "shot"]
+
+
 def argument(call: ast.Call, name: str) -> object:
     """The constant that a shot's call gives `start` or `steer`, or the one that stands for it unsaid."""
     for keyword in call.keywords:
@@ -89,6 +94,13 @@ def argument(call: ast.Call, name: str) -> object:
         given = call.args[place]
         return given.value if isinstance(given, ast.Constant) else None
     return None if name == "start" else "none"
+
+
+def gives(call: ast.Call, name: str) -> bool:
+    """Whether a shot's call says its `start` or `steer` as anything but None."""
+    place = 0 if name == "start" else 1
+    given = [keyword.value for keyword in call.keywords if keyword.arg == name] + call.args[place : place + 1]
+    return any(not (isinstance(one, ast.Constant) and one.value is None) for one in given)
 
 
 def unbound(function: ast.AsyncFunctionDef) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from optimizers.evaluator import Evaluator, Request, evaluator_in
-from optimizers.problems import FoundChecker, Ground, HeldJudge, SearchWorker, problems_of, search_setup
+from optimizers.problems import FoundChecker, Ground, SearchWorker, held_judge, problems_of, search_setup
 from optimizers.replay.tree import TreeReplay
 from optimizers.settings import SearchSettings
 from optimizers.setup import Grant
@@ -65,7 +65,7 @@ async def test_one_evaluation_is_one_search_per_problem(ground: Ground, above: E
         (seen,) = one.rollout.history
         assert len(seen.trace) == seen.attempt.cost.turns, "its trace is what it found"
         assert body["compute"] <= ground.compute
-        judged = await HeldJudge(ground).judge(task, one.rollout.output)
+        judged = await held_judge(ground).judge(task, one.rollout.output)
         assert one.score.values == {"correct": judged.score, "volume": pytest.approx(body["volume"])}
         check = seen.attempt.check("correct")
         assert check is not None and check.value == body["val"]
@@ -101,15 +101,13 @@ async def test_the_judge_pays_for_what_holds_elsewhere(ground: Ground) -> None:
     task = next(iter(ground.problems.values())).task
 
     async def judged(components: object) -> float | None:
-        return (await HeldJudge(ground).judge(task, canonical_json({"components": components, "val": 1.0}))).score
+        return (await held_judge(ground).judge(task, canonical_json({"components": components, "val": 1.0}))).score
 
     plain, better = await judged(dict(seed_candidate().components)), await judged(dict(lamp_follower().components))
     assert plain is not None and better is not None and better > plain + 0.1, "whatever the output claims of itself"
     bare = replace(ground, trees=TreeReplay({}, ground.setup.observer, ground.setup.objectives, ground.setup.grant))
     output = canonical_json({"components": dict(seed_candidate().components)})
-    assert (await HeldJudge(bare).judge(task, output)).score is None, (
-        "nothing recorded: it cannot say"
-    )
+    assert (await held_judge(bare).judge(task, output)).score is None, "nothing recorded: it cannot say"
 
 
 async def test_other_settings_or_another_size_are_another_worker(ground: Ground) -> None:

@@ -32,8 +32,13 @@ SMALL = {
 }
 
 
+def small(root: Path) -> MetaConfig:
+    """The config as it is read from a file: lists are tuples."""
+    return MetaConfig.model_validate_json(json.dumps({**SMALL, "root": str(root)}))
+
+
 def test_the_projection_is_an_upper_bound_of_each_stage(tmp_path: Path) -> None:
-    config = MetaConfig.model_validate({**SMALL, "root": str(tmp_path)})
+    config = small(tmp_path)
     cost = projection(config, ready(search_config(config, tmp_path / "c.db"), root=tmp_path))
     assert cost.confirm == 2 * 3 * (1 + 3 * 2) and cost.replayed == (2 * 2 + 2 * 2) * 24
     assert cost.total == cost.record + cost.live_search + cost.confirm
@@ -41,7 +46,7 @@ def test_the_projection_is_an_upper_bound_of_each_stage(tmp_path: Path) -> None:
 
 
 async def test_a_run_confirms_on_other_tasks_and_stays_within_its_projection(tmp_path: Path) -> None:
-    config = MetaConfig.model_validate({**SMALL, "root": str(tmp_path)})
+    config = small(tmp_path)
     given = ready(search_config(config, tmp_path / "c.db"), root=tmp_path)
     folder, said = claim_folder(config, tmp_path, "meta"), list[str]()
     report = await run_meta(config, given, folder, said.append)

@@ -19,7 +19,9 @@ PROBLEMS, TASKS = 12, 6
 
 def config(root: Path) -> MetaConfig:
     given = {"benchmark": "tests.worlds.planted:PlantedBenchmark", "attempts": 2, "turns": 3, "root": str(root)}
-    return MetaConfig.model_validate({**given, "tracking": False, "pool": 9, "train": 2, "val": 3, "held": 4})
+    return MetaConfig.model_validate(
+        {**given, "tracking": False, "pool": 9, "train": 2, "val": 3, "held": 4, "confirm": 2}
+    )
 
 
 def lifts(*, tuned: float = 0.0) -> Lifts:

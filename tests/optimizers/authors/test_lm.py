@@ -32,6 +32,7 @@ HOSTILE = {
     "a fabricated score": "async def strategy(ctx):\n    return 1.0\n",
     "a loop without end": "async def strategy(ctx):\n    while True:\n        shot = await ctx.shot()\n",
 }
+TOLD_AFRESH = GOOD.replace('start="last", steer="fan"', 'steer="fan"')
 PROSE = "I would look where the lamp is lit, and stop after the third attempt."
 
 
@@ -60,7 +61,9 @@ async def test_a_good_program_is_taken_in_canonical_form_with_its_hypothesis(tex
     assert cost.tokens_in == len(engine.prompts[0].split())
 
 
-@pytest.mark.parametrize("text", [*HOSTILE.values(), PROSE, "", GOOD.replace("fan", "harpoon"), "async def strategy("])
+@pytest.mark.parametrize(
+    "text", [*HOSTILE.values(), PROSE, "", GOOD.replace("fan", "harpoon"), TOLD_AFRESH, "async def strategy("]
+)
 async def test_what_is_not_in_the_language_is_shown_once_more_then_dropped(text: str) -> None:
     writer, engine = author([answer(text)])
     proposal, cost = await writer.write(PLAIN, Losses(()), seed=1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +20,11 @@ from optimizers.proposers.mined import MinedProposer
 from optimizers.records import TaskScore
 from optimizers.replay.asking import Asking
 from optimizers.replaying import Replaying
-from optimizers.search import Kit, SearchPlan
+from optimizers.search import Found, Kit, SearchPlan
 from optimizers.search.mipro_search import MiproSearch, Options, asking, engine, worth
 from optimizers.setup import Grant
 from optimizers.space import Space
+from optimizers.testing_engines import Case as ContractCase
 from optimizers.testing_engines import EngineContract, Maker
 from optimizers.testing_world import PlantedObserver, PlantedWorker, Problem
 from signatures.digest import digest_text
@@ -299,6 +301,38 @@ class TestContract(EngineContract):
         model, _ = scripted_lm(words)
         made = super().problem(worker=worker, observer=observer, concurrency=concurrency)
         return replace(made, lm=model)
+
+    async def test_the_same_seed_and_answers_give_the_same(self, engine: Maker, tmp_path: Path) -> None:
+        """But for the times that asking the model took."""
+        first = await ContractCase(engine, tmp_path / "a", self.problem()).search(self.problem().plan())
+        second = await ContractCase(engine, tmp_path / "b", self.problem(concurrency=1)).search(self.problem().plan())
+        assert unmeasured(first.told.found_all) == unmeasured(second.told.found_all)
+        assert first.front == second.front and first.told.fronts == second.told.fronts
+        assert first.spent._replace(wall_s=0) == second.spent._replace(wall_s=0)
+
+    async def test_it_resumes_from_a_journal_cut_at_every_line(self, engine: Maker, tmp_path: Path) -> None:
+        """In a process with an empty corpus, so that what is not in the journal is attempted and asked anew."""
+        plan = self.problem().plan(generations=1, iterations=3)
+        whole = await ContractCase(engine, tmp_path / "whole", self.problem()).search(plan)
+        lines = (tmp_path / "whole" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+        for kept in range(0, len(lines) + 1, 2):
+            folder = tmp_path / f"cut{kept}"
+            folder.mkdir()
+            torn = lines[kept][: len(lines[kept]) // 2] if kept < len(lines) else b""
+            (folder / "journal.jsonl").write_bytes(b"".join(lines[:kept]) + torn)
+            again = await ContractCase(engine, folder, self.problem()).search(plan)
+            assert again.front == whole.front
+            assert unmeasured(again.told.found_all) == unmeasured(whole.told.found_all), f"cut after line {kept}"
+
+
+def unmeasured(found: Sequence[Found]) -> list[Found]:
+    """What was found, without the times that no two executions share."""
+
+    def bare(score: TaskScore) -> TaskScore:
+        spent, used = (amounts.model_copy(update={"wall_s": None}) for amounts in (score.spent, score.used))
+        return score.model_copy(update={"spent": spent, "used": used})
+
+    return [replace(one, scores=tuple(bare(score) for score in one.scores)) for one in found]
 
 
 def scored(task: str, value: float | None) -> TaskScore:

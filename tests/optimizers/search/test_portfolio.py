@@ -9,7 +9,6 @@ from typing import Final
 import pytest
 from pydantic import JsonValue
 
-from controllers.baselines import seed_candidate
 from controllers.program import rule_component
 from controllers.programs import builtin
 from optimizers.archive import Archive
