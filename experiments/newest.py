@@ -27,6 +27,7 @@ class Run(Protocol):
         """What the tracker itself says of the run."""
 
 
+R = TypeVar("R", bound=Run)
 R_co = TypeVar("R_co", bound=Run, covariant=True)
 
 
@@ -39,11 +40,11 @@ class Client(Protocol[R_co]):
         """The runs that a filter finds, in that order."""
 
 
-def newest_search(client: Client[R_co], experiment_ids: Sequence[str]) -> R_co | None:
+def newest_search(client: Client[R], experiment_ids: Sequence[str]) -> R | None:
     """The parent run of the newest search, by the time at which it began."""
     if not experiment_ids:
         return None
-    found: list[R_co] = []
+    found: list[R] = []
     for which in SEARCHES:
         where, order = f"tags.`tiller.role` = 'search' AND {which}", ["attributes.start_time DESC"]
         found += client.search_runs([*experiment_ids], where, max_results=1, order_by=order)

@@ -132,7 +132,7 @@ async def test_from_its_journal_it_ends_the_same_and_nothing_is_asked_again(case
     case.lab.close_journals()
     lines = (case.lab.folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
     proposals = [b'"proposal"' in line for line in lines]
-    for kept in (*range(0, len(lines), 6), len(lines)):
+    for kept in (*range(0, len(lines), 8), len(lines)):
         (case.lab.folder / f"{kept}.jsonl").write_bytes(b"".join(lines[:kept]))
         again = case.evaluator(f"{kept}.jsonl")
         second = await case.search(again)
@@ -315,7 +315,7 @@ class TestContract(EngineContract):
         plan = self.problem().plan(generations=1, iterations=3)
         whole = await ContractCase(engine, tmp_path / "whole", self.problem()).search(plan)
         lines = (tmp_path / "whole" / "journal.jsonl").read_bytes().splitlines(keepends=True)
-        for kept in range(0, len(lines) + 1, 2):
+        for kept in range(0, len(lines) + 1, 4):
             folder = tmp_path / f"cut{kept}"
             folder.mkdir()
             torn = lines[kept][: len(lines[kept]) // 2] if kept < len(lines) else b""
