@@ -50,6 +50,8 @@ class _Looked(NamedTuple):
     decision: Decided
     scores: tuple[TaskScore, ...]
     repeats: tuple[TaskScore, ...] = ()
+    values_N_M: Floats | None = None
+    "the table of `scores`, where they are those of all val tasks"
 
 
 class Book:
@@ -72,6 +74,8 @@ class Book:
         self._closed = plan.first - 1
         self._shared = 0.0
         self._tables: dict[str, Floats] = {}
+        self._digests = [task.digest for task in plan.val]
+        self._distinct = len(set(self._digests)) == len(self._digests)
 
     @property
     def archive(self) -> Archive:
@@ -113,7 +117,7 @@ class Book:
             cut = next((score.cut for score in scores if score.cut), "no attempt is left")
             raise UsageError(f"the start cannot be evaluated on the val tasks ({cut}): raise that limit")
         await self._consider(plan.start)
-        self._keep(plan.start, scores)
+        self._keep(plan.start, _Looked("seed", scores))
         found = self._tell(Idea(plan.start, "start", "where the search starts"), "seed", scores)
         self._close_to(plan.first)
         self._shared = self.evaluator.share()
@@ -131,7 +135,7 @@ class Book:
         await self._consider(idea.candidate)
         looked = await self._looked(idea, race or AllAtOnce())
         if looked.decision == "accepted":
-            self._keep(idea.candidate, looked.scores, looked.repeats)
+            self._keep(idea.candidate, looked)
         return self._told(idea, looked.decision, looked.scores)
 
     async def is_duplicate(self, candidate: Candidate) -> bool:
@@ -166,20 +170,20 @@ class Book:
             places = self._order[len(scores) : size]
             new = await self._evaluated(idea.candidate, [self.plan.val[place] for place in places])
             scores += new
-            if any(score.fault for score in new):
-                return _Looked("rejected", tuple(scores))
-            if any(score.set_aside for score in new):
-                return _Looked("unsupported", tuple(scores))
+            if odd := [score for score in new if score.fault or score.set_aside]:
+                return _Looked("rejected" if any(score.fault for score in odd) else "unsupported", tuple(scores))
             child_N_M = np.vstack([child_N_M, table(new, self.evaluator.setup.objectives)])
             fits = race.wins if size == rungs[-1] else race.plausible
             if not all(fits(child_N_M, self._table(rival)[self._order[:size]]) for rival in self._rivals(idea)):
                 return _Looked("rejected", tuple(scores))
-        by_task = {score.task_digest: score for score in scores}
-        in_order = tuple(by_task[task.digest] for task in self.plan.val)
+        by_place = dict(zip(self._order, scores, strict=True))
+        in_order = tuple(by_place[place] for place in range(len(scores)))
+        values_N_M = np.empty_like(child_N_M)
+        values_N_M[self._order] = child_N_M
         repeats = await repeated(self, idea.candidate, in_order, most=race.repeats)
         if repeats:
             await self._level(race)
-        return _Looked("accepted", in_order, repeats)
+        return _Looked("accepted", in_order, repeats, values_N_M)
 
     async def _level(self, race: Race) -> None:
         """The members of the front get as many rollouts as a contender did; those that have them cost nothing."""
@@ -214,10 +218,15 @@ class Book:
     async def _consider(self, candidate: Candidate) -> None:
         self.evaluator.members.consider(candidate, await self._keys(candidate))
 
-    def _keep(self, candidate: Candidate, scores: Sequence[TaskScore], repeats: Sequence[TaskScore] = ()) -> None:
+    def _keep(self, candidate: Candidate, looked: _Looked) -> None:
+        _, scores, repeats, values_N_M = looked
         objectives = self.evaluator.setup.objectives
-        self.evaluator.members.accept(candidate, scores)
-        self.archive.add(entry_of([*scores, *repeats], objectives, generation=self._generation))
+        self.evaluator.members.accept(candidate, dict(zip(self._digests, scores, strict=True)))
+        if values_N_M is not None:
+            self._tables[candidate.digest] = values_N_M
+        known_N_M = values_N_M if self._distinct and not repeats else None
+        entry = entry_of([*scores, *repeats], objectives, generation=self._generation, values_N_M=known_N_M)
+        self.archive.add(entry)
 
     def _told(self, idea: Idea, decision: Decided, scores: Sequence[TaskScore]) -> Found:
         """Tell, and count."""

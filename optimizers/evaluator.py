@@ -14,7 +14,7 @@ from controllers.retry import Breaker, with_retries
 from judges.ledger import VerdictLedger
 from judges.scoring import judge_episode
 from optimizers.archive import Archive
-from optimizers.journal import Journal, JournalPart, Proposal, Proposed, score_key
+from optimizers.journal import Journal, JournalPart, Proposal, Proposed, request_key
 from optimizers.live import Live, Request, Scored
 from optimizers.members import Members
 from optimizers.meter import Flight, Limits, Meter
@@ -80,7 +80,7 @@ class Evaluator:
 
         A task named twice is evaluated once. Raises Outage and StoreError, with nothing journaled.
         """
-        keys = [self._key(request, task) for task in request.tasks]
+        keys = self._keys(request)
         known = {key: self._journal.score(key) for key in keys}
         todo = [(k, t) for k, t in dict(zip(keys, request.tasks, strict=True)).items() if known[k] is None]
         fresh: dict[str, Scored] = {}
@@ -190,11 +190,13 @@ class Evaluator:
         left = self.budget.left("attempts")
         return left is None or left >= self.cost_of(tasks, grant)
 
-    def _key(self, request: Request, task: Task) -> str:
+    def _keys(self, request: Request) -> list[str]:
+        """One key per task: what the tasks share is digested once."""
         grant = request.grant or self.setup.grant
         cut = f"{grant.attempts}x{grant.turns_per_attempt}/{','.join(grant.steer_legal)}"
-        name = f"{request.condition}/{request.candidate.digest}/{cut}"
-        return score_key(name, task.digest, request.seed, self.split, self.setup.revision)
+        name = f"{request.condition}/{request.digest}/{cut}"
+        head = request_key(name, request.seed, self.split, self.setup.revision)
+        return [f"{head}/{task.digest}" for task in request.tasks]
 
     async def _fresh(self, request: Request, todo: Sequence[tuple[str, Task]], flight: Flight) -> dict[str, Scored]:
         """The scores that the journal does not hold: replayed where the record has them, else live, else set aside."""
@@ -267,16 +269,20 @@ class Evaluator:
 
     def _bill(self, keys: Sequence[str], scored: Sequence[Scored]) -> None:
         """Each evaluation is billed once a run, whether it was just made or answered from the journal."""
-        for key, one in zip(keys, scored, strict=True):
-            if key not in self._billed:
-                self._billed.add(key)
-                self.budget.bill(one.score.spent)
-                self.tally.add(one.score)
-                self.meter.priced(one.score.spent)
-                self._asked.update(one.score.asked)
+        timed = self.meter.limits.minutes is not None
+        for key, (score, _) in zip(keys, scored, strict=True):
+            if key in self._billed:
+                continue
+            self._billed.add(key)
+            self.tally.add(score)
+            if score.source == "live" or score.asked:  # a replay that asked nobody spent nothing
+                self.budget.bill(score.spent)
+                self.meter.priced(score.spent)
+                self._asked.update(score.asked)
+            if timed:
                 self.meter.passed(self._journal.wall(key))
-                if one.score.cut:
-                    self.meter.cut(one.score.cut)
+            if score.cut:
+                self.meter.cut(score.cut)
 
 
 @contextmanager

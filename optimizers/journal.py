@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from controllers.jsonlog import JsonLog, read_jsonlog
 from optimizers.records import TaskScore
+from optimizers.score_columns import Columns, columns_of, plain
 from signatures.digest import canonical_json, digest_of
 from signatures.errors import StoreError, UsageError
 from signatures.records import Cost, Failure, Record
@@ -72,8 +73,10 @@ class Journal:
     def write_scores(self, scored: Mapping[str, TaskScore], *, wall_s: float | None = None) -> None:
         """Make scores durable by key, in one write."""
         if scored:
-            rows = [[key, score.model_dump(mode="json")] for key, score in scored.items()]
-            self._log.append({"scores": rows, **_timed(wall_s)})
+            plainly = {key: score for key, score in scored.items() if plain(key, score)}
+            rows = [[key, one.model_dump(mode="json")] for key, one in scored.items() if key not in plainly]
+            columns = {"columns": columns_of(plainly)} if plainly else {}
+            self._log.append({"scores": rows, **columns, **_timed(wall_s)})
             self._scores.update(scored)
 
     def proposal(self, key: str) -> Proposed | None:
@@ -96,8 +99,11 @@ class Journal:
                 case {"search": str(search)}:
                     self._search = search
                 case {"scores": list(rows)}:
-                    for key, body in rows:
-                        self._scores[key] = TaskScore.model_validate_json(canonical_json(body))
+                    found = {key: TaskScore.model_validate_json(canonical_json(body)) for key, body in rows}
+                    for columns in entry.get("columns", ()):  # type: ignore[attr-defined]  # checked by the record
+                        found |= Columns.model_validate_json(canonical_json(columns)).scores()
+                    self._scores |= found
+                    for key in found:
                         self._time(key, wall)
                 case {"proposal": [str(key), dict(body)]}:
                     self._proposals[key] = Proposed.model_validate_json(canonical_json(body))
@@ -144,6 +150,9 @@ def _timed(wall_s: float | None) -> dict[str, float]:
     return {} if wall_s is None else {"wall": round(wall_s, 3)}
 
 
-def score_key(candidate: str, task_digest: str, seed: int, split: str, revision: str) -> str:
-    """The cache key of one evaluation: candidate, task, seed, split and the revision of everything that scores it."""
-    return digest_of("score", candidate, task_digest, seed, split, revision)
+def request_key(candidate: str, seed: int, split: str, revision: str) -> str:
+    """What the cache keys of one evaluation begin with: candidate, seed, split and the revision of what scores it.
+
+    The key of one of its scores is this, `/` and the task's digest.
+    """
+    return digest_of("score", candidate, seed, split, revision)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final, Literal, NamedTuple
 
 from controllers.admission import LimitReached
 from controllers.loop import play, run_episode
@@ -19,6 +20,8 @@ from signatures.records import Amounts, Candidate, Episode, Failure, Split, Task
 
 MOST_REPEATS: Final = 1_000
 """Times that one episode may have been run again; beyond it the recorded score is of something else."""
+NOTHING: Final = Amounts()
+Source = Literal["live", "replay"]
 Numbering = Callable[[Task, Episode, str], Awaitable[float | Failure | None]]
 """The judge's number of a selected output, None where it could not say."""
 
@@ -35,6 +38,11 @@ class Request:
     "another cut of the budget, for long@1"
     keep_rollouts: bool = False
     "live episodes come with their traces, for reflection"
+
+    @cached_property
+    def digest(self) -> str:
+        """The candidate's; one evaluation names it once per task."""
+        return self.candidate.digest
 
 
 class Scored(NamedTuple):
@@ -87,34 +95,32 @@ class Live:
         raise StoreError(f"episode {score.episode_id} was played by another worker or controller than this one")
 
     def score(
-        self, request: Request, task: Task, values: Mapping[str, float | None], *, source: str, used: Amounts
+        self, request: Request, task: Task, values: Mapping[str, float | None], *, source: Source, used: Amounts
     ) -> TaskScore:
         """The record of one evaluation."""
-        return TaskScore.model_validate(
-            {
-                "candidate": request.candidate.digest,
-                "condition": request.condition,
-                "task_digest": task.digest,
-                "seed": request.seed,
-                "split": self.split,
-                "values": dict(values),
-                "source": source,
-                "spent": used if source == "live" else Amounts(),
-                "used": used,
-            }
+        return TaskScore(
+            candidate=request.digest,
+            condition=request.condition,
+            task_digest=task.digest,
+            seed=request.seed,
+            split=self.split,
+            values=dict(values),
+            source=source,
+            spent=used if source == "live" else NOTHING,
+            used=used,
         )
 
     def faulted(self, request: Request, task: Task, fault: ProgramFault, *, spent: Amounts | None = None) -> TaskScore:
         """A candidate's own failure is worth nothing on every objective; `spent`: what it attempted live before."""
         nothing = dict.fromkeys((o.name for o in self.setup.objectives), 0.0)
-        source = "replay" if spent is None else "live"
+        source: Source = "replay" if spent is None else "live"
         score = self.score(request, task, nothing, source=source, used=spent or Amounts())
         return score.model_copy(update={"fault": f"{fault.kind}: {fault}"})
 
     def aside(self, request: Request, task: Task, *, cut: str = "", spent: Amounts | None = None) -> TaskScore:
         """No value, because nothing was left to attempt it with, or because a limit was reached in the middle."""
         nothing = dict.fromkeys((o.name for o in self.setup.objectives), None)
-        source = "replay" if spent is None else "live"
+        source: Source = "replay" if spent is None else "live"
         score = self.score(request, task, nothing, source=source, used=spent or Amounts())
         return score.model_copy(update={"set_aside": True, "unsupported": 1.0, "cut": cut})
 

@@ -27,7 +27,7 @@ class Members:
         for key in keys:
             self._considered.setdefault(key, candidate.digest)
 
-    def accept(self, candidate: Candidate, scores: Sequence[TaskScore]) -> None:
-        """The candidate is in the archive, with these scores."""
+    def accept(self, candidate: Candidate, scores: Mapping[str, TaskScore]) -> None:
+        """The candidate is in the archive, with these scores by task."""
         self.candidates[candidate.digest] = candidate
-        self.scores[candidate.digest] = {score.task_digest: score for score in scores}
+        self.scores[candidate.digest] = scores

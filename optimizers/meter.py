@@ -200,6 +200,8 @@ class Meter:
         return limit
 
     def _used(self, name: str) -> float:
+        if name == "compute":
+            return float(self._tally.attempts)  # asked before each replayed score, so the rest is not added up
         return self._wall / 60 if name == "minutes" else float(getattr(self.spent(), name))
 
 

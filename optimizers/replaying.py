@@ -138,6 +138,8 @@ def with_answer(score: TaskScore, answer: Answer | None) -> TaskScore:
     if answer is None:
         return score
     share = answer.replayed.unsupported
+    if share <= ROUNDING and not (answer.asked or answer.saved or answer.failure or score.unsupported):
+        return score  # a rule on a tree that holds all of it: nothing was asked, nothing is to be added
     replayed = score.source == "replay" and not score.set_aside
     return score.model_copy(
         update={

@@ -18,8 +18,9 @@ Floats = npt.NDArray[np.float64]
 def table(scores: Sequence[TaskScore], objectives: Sequence[Objective]) -> Floats:
     """`N x M` values, one row per score and one column per objective; NaN = not measured."""
     names = [objective.name for objective in objectives]
-    rows = [[np.nan if (value := score.values.get(name)) is None else value for name in names] for score in scores]
-    return np.array(rows, dtype=np.float64).reshape(len(scores), len(names))
+    values_N = [score.values for score in scores]
+    columns = [np.array([values.get(name) for values in values_N], dtype=np.float64) for name in names]  # None: NaN
+    return np.column_stack(columns) if columns else np.empty((len(scores), 0))
 
 
 def mean_vector(scores: Sequence[TaskScore], objectives: Sequence[Objective]) -> tuple[float, ...]:
@@ -28,7 +29,10 @@ def mean_vector(scores: Sequence[TaskScore], objectives: Sequence[Objective]) ->
     Missing values are left out, never zero. Raises InfraError where an objective has no value at all: there is
     nothing to compare.
     """
-    values_N_M = table(scores, objectives)
+    return _means(table(scores, objectives), scores, objectives)
+
+
+def _means(values_N_M: Floats, scores: Sequence[TaskScore], objectives: Sequence[Objective]) -> tuple[float, ...]:
     places: dict[str, int] = {}
     task_N = np.array([places.setdefault(score.task_digest, len(places)) for score in scores], dtype=np.intp)
     known_N_M = ~np.isnan(values_N_M)
@@ -44,10 +48,23 @@ def mean_vector(scores: Sequence[TaskScore], objectives: Sequence[Objective]) ->
     return tuple(vector)
 
 
-def entry_of(scores: Sequence[TaskScore], objectives: Sequence[Objective], *, generation: int) -> Entry:
-    """The archive's entry of a candidate from its scores on the val tasks, repeats of a task among them."""
-    whole = int((~np.isnan(table(scores, objectives))).all(axis=1).sum())
-    vector = mean_vector(scores, objectives)
+def entry_of(
+    scores: Sequence[TaskScore],
+    objectives: Sequence[Objective],
+    *,
+    generation: int,
+    values_N_M: Floats | None = None,
+) -> Entry:
+    """The archive's entry of a candidate from its scores on the val tasks, repeats of a task among them.
+
+    `values_N_M`: their table, where it is there already and no task is in it twice.
+    """
+    if values_N_M is not None and not np.isnan(values_N_M).any():
+        vector = tuple(min(1.0, float(column_N.mean())) for column_N in np.ascontiguousarray(values_N_M.T))
+        return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, len(scores)), generation=generation)
+    values_N_M = table(scores, objectives)
+    whole = int((~np.isnan(values_N_M)).all(axis=1).sum())
+    vector = _means(values_N_M, scores, objectives)
     return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, whole), generation=generation)
 
 

@@ -93,7 +93,9 @@ async def _ranked(job: Job, aside: Sequence[Found]) -> tuple[str, ...]:
             why = "no recorded episode drew its moves at random (python -m experiments.collect_run records some)"
             job.say(f"{len(aside)} candidates without support: not explored, {why}")
             return ()
-        aside = [one for one in aside if PROGRAM not in one.candidate.components]  # a logged round has no weights of a program
+        aside = [
+            one for one in aside if PROGRAM not in one.candidate.components
+        ]  # a logged round has no weights of a program
         if not aside:
             return ()
         named = {one.candidate.digest: controller_of(one.candidate, job.wired.lm) for one in aside}

@@ -153,9 +153,12 @@ def test_the_run_folder_holds_config_manifest_and_controllers_that_load(told: Fi
         "candidates",
         "config.toml",
         "events.jsonl",
+        "findings.json",
         "front.png",
+        "gepa",
         "journal.jsonl",
         "manifest.json",
+        "spent.json",
         "trees.json",
     }
     assert merge(SearchConfig, folder / "config.toml").benchmark == "tests.worlds.planted:PlantedBenchmark"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizers.journal import Journal, Proposal, Proposed, score_key
+from optimizers.journal import Journal, Proposal, Proposed, request_key
 from optimizers.records import TaskScore
 from signatures.errors import StoreError, UsageError
 from signatures.records import Amounts, Cost, Failure
@@ -169,12 +169,12 @@ def test_a_score_that_was_edited_to_what_no_score_can_be_is_named(path: Path, va
 
 
 def test_a_key_names_all_that_decides_a_score() -> None:
-    base = ("candidate", "task", 1, "search", "revision")
-    keys = {score_key(*base)}
-    for place, other in enumerate(("c2", "t2", 2, "dev", "r2")):
-        keys.add(score_key(*(*base[:place], other, *base[place + 1 :])))  # type: ignore[arg-type]
-    assert len(keys) == 6
-    assert score_key(*base) == score_key(*base)
+    base = ("candidate", 1, "search", "revision")
+    keys = {request_key(*base)}
+    for place, other in enumerate(("c2", 2, "dev", "r2")):
+        keys.add(request_key(*(*base[:place], other, *base[place + 1 :])))  # type: ignore[arg-type]
+    assert len(keys) == 5
+    assert request_key(*base) == request_key(*base)
 
 
 def test_entries_are_timed_only_where_they_are_told_to_be(tmp_path: Path) -> None:

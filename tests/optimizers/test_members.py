@@ -18,5 +18,5 @@ def test_only_what_was_accepted_is_a_candidate() -> None:
     members = Members()
     members.consider(ONE, [ONE.digest])
     assert members.candidates == {} and members.scores == {}
-    members.accept(ONE, ())
+    members.accept(ONE, {})
     assert members.candidates == {ONE.digest: ONE} and members.scores == {ONE.digest: {}}

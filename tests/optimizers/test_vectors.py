@@ -99,3 +99,18 @@ def test_repeats_of_a_task_are_one_task_and_count_as_evaluations() -> None:
     again = [first[1].model_copy(update={"seed": seed, "values": {"correct": 0.0, "fast": 0.0}}) for seed in (2, 3)]
     entry = entry_of([*first, *again], TWO, generation=0)
     assert entry.vector == pytest.approx((0.5, (1.0 + 0.5 / 3) / 2)) and entry.n == 4
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=300))
+def test_an_entry_of_a_table_that_is_there_is_the_same_to_the_last_digit(rows: list[tuple[float, float]]) -> None:
+    scores = scored(rows)
+    assert entry_of(scores, TWO, generation=1, values_N_M=table(scores, TWO)) == entry_of(scores, TWO, generation=1)
+
+
+@given(ROWS)
+def test_gaps_in_a_table_that_is_there_are_left_out_too(rows: list[tuple[float | None, float | None]]) -> None:
+    scores = scored(rows)
+    known = all(any(row[column] is not None for row in rows) for column in (0, 1))
+    if known:
+        given_table = entry_of(scores, TWO, generation=1, values_N_M=table(scores, TWO))
+        assert given_table == entry_of(scores, TWO, generation=1)
