@@ -194,7 +194,7 @@ def _unasked(*args: object) -> float:
 
 
 class Lenient(dspy.ChatAdapter):
-    """The chat format, but an answer without its one field's header is taken as a whole: small models forget it."""
+    """The chat format, but an answer without its one field's header, or in a code fence, is taken as a whole."""
 
     def __init__(self) -> None:
         super().__init__(use_json_adapter_fallback=False)
@@ -207,7 +207,8 @@ class Lenient(dspy.ChatAdapter):
             (name, *others) = signature.output_fields
             if others:
                 raise
-            return {name: completion.replace(COMPLETED, "").strip()}
+            text = completion.replace(COMPLETED, "").replace(f"[[ ## {name} ## ]]", "")
+            return {name: text.strip("` \n\t")}
 
 
 class AskedEngine:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from optimizers.meter import Spend
-
 from controllers.program import controller_of
 from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated, SearchUpdated
 from experiments.search.confirmed import Confirmed
@@ -20,6 +18,7 @@ from experiments.search.searching import RANDOM
 from experiments.search.spending import spend_metrics
 from experiments.search.trees import Recording
 from experiments.tracking import store_of
+from optimizers.meter import Spend
 from optimizers.records import TaskScore
 from signatures.records import Candidate, Objective
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from optimizers.meter import Spend
 from pydantic import Field, TypeAdapter, ValidationError
 
 from experiments.whole_file import read_whole, write_whole
+from optimizers.meter import Spend
 from signatures.errors import StoreError
 from signatures.records import NonNegative, Record
 

@@ -169,6 +169,7 @@ def test_an_answer_without_its_header_is_taken_whole() -> None:
 
     lenient = Lenient()
     assert lenient.parse(One, "[[ ## answer ## ]]\nyes") == {"answer": "yes"}
+    assert lenient.parse(One, "```[[ ## answer ## ]]\nyes\n```[[ ## completed ## ]]") == {"answer": "yes"}
     assert lenient.parse(One, "  yes, sure\n[[ ## completed ## ]]") == {"answer": "yes, sure"}
     with pytest.raises(AdapterParseError):
         lenient.parse(Steering, "fan")
