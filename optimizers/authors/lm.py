@@ -10,10 +10,10 @@ from controllers.lm import answered
 from controllers.programs.language import GUIDE, canonical
 from optimizers.authors import Losses
 from optimizers.authors.shapes import argument, gives, shot_calls
+from optimizers.episodes_told import Telling, within
 from optimizers.journal import Proposal
 from optimizers.reflection import Reflection
 from optimizers.space import Space
-from signatures.digest import canonical_json
 from signatures.errors import UsageError
 from signatures.records import Cost
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MOST_MOVES: Final = 16
 """Moves shown: half those with the largest loss, half those with the largest gain."""
 MOST_EPISODES: Final = 6
+MOST_CHARS: Final = 60_000
+"""Characters of evidence in one question; a small model is given less."""
 MOST_MATES: Final = 2
 MOST_HYPOTHESIS: Final = 400
 """Characters kept of what the model supposes."""
@@ -34,13 +36,14 @@ class LMAuthor:
 
     reads = True
 
-    def __init__(self, lm: dspy.LM, space: Space) -> None:
+    def __init__(self, lm: dspy.LM, space: Space, *, most_chars: int = MOST_CHARS) -> None:
         import dspy
 
         from signatures.authoring import Author
 
         self.lm = lm
         self.space = space
+        self.most_chars = most_chars
         self.name = str(lm.model)
         self.predict = dspy.Predict(Author)
 
@@ -49,7 +52,7 @@ class LMAuthor:
         inputs: dict[str, object] = {
             "language": language_text(self.space),
             "current": parent,
-            "records": [*losses.told[:MOST_EPISODES], *(canonical_json(row.shown()) for row in telling(losses.moves))],
+            "records": self._records(losses),
             "others": list(losses.mates[:MOST_MATES]),
             "problem": "",
         }
@@ -75,6 +78,21 @@ class LMAuthor:
                 proposer=self.name,
             ), cost
         return None, cost
+
+    def _records(self, losses: Losses) -> list[str]:
+        """Pairs within half of the room, then moves within the rest; what is left out is said."""
+        told: list[str] = []
+        for text in losses.told[:MOST_EPISODES]:
+            if sum(map(len, told)) + len(text) > self.most_chars // 2:
+                told.append("more pairs are left out")
+                break
+            told.append(text)
+        moves = [_telling(row) for row in telling(losses.moves)]
+        return [*told, *within(moves, "records", self.most_chars - sum(map(len, told)))]
+
+
+def _telling(row: Reflection) -> Telling:
+    return lambda lines: row.shown(lines=lines)
 
 
 def program_in(text: str, space: Space) -> str:

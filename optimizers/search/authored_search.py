@@ -56,6 +56,8 @@ class Options(Record):
     "begin with the built-in programs"
     escalate: str | None = None
     "the steer by which `cascade` reaches its dear tier; None: it is left out"
+    most_chars: int = Field(default=60_000, ge=1)
+    "characters of evidence in one question to a model; a small model is given less"
     reflect_on: int = Field(default=12, ge=1)
     "train tasks whose recorded moves an author is shown, drawn anew each time"
 
@@ -64,7 +66,7 @@ def engine(kit: Kit) -> Engine:
     """The engine of that kit. Raises UsageError for an option that it does not have, or a model that is not there."""
     options = kit.settings(Options, "authored_search")
     return AuthoredSearch(
-        authors_of(kit, options.author),
+        authors_of(kit, options.author, options.most_chars),
         options,
         steers=kit.steer_legal,
         lm=kit.lm,
@@ -73,7 +75,7 @@ def engine(kit: Kit) -> Engine:
     )
 
 
-def authors_of(kit: Kit, wanted: str | None) -> tuple[Author, ...]:
+def authors_of(kit: Kit, wanted: str | None, most_chars: int) -> tuple[Author, ...]:
     """The authors that take turns. Raises UsageError where a model is wanted and none was named."""
     wanted = wanted or ("grammar" if kit.lm is None else "lm")
     authors: list[Author] = []
@@ -82,7 +84,7 @@ def authors_of(kit: Kit, wanted: str | None) -> tuple[Author, ...]:
 
         if kit.lm is None:
             raise UsageError(f"authored_search: author={wanted} writes with a language model; name one with --lm MODEL")
-        authors.append(LMAuthor(kit.lm, kit.space))
+        authors.append(LMAuthor(kit.lm, kit.space, most_chars=most_chars))
     if wanted != "lm":
         authors.append(GrammarAuthor(kit.space))
     return tuple(authors)
