@@ -69,7 +69,7 @@ def run(
 def _ready(config: MetaConfig, root: Path) -> Ready:
     """What the run needs, looked at. Raises UsageError for a config that cannot run, an unknown engine too."""
     from experiments.wiring import ready
-    from optimizers.settings import require_engines
+    from optimizers.levels.settings import require_engines
 
     require_engines(config.engines)
     return ready(search_config(config, root / "corpus.db"), root=root)

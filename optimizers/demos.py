@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from pydantic import JsonValue
 
 from controllers.moves import MAX_FANOUT, STOP
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from signatures.digest import seed_of
 from signatures.records import PolicyName, Task
 

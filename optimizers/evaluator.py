@@ -14,13 +14,13 @@ from controllers.retry import Breaker, with_retries
 from judges.ledger import VerdictLedger
 from judges.scoring import judge_episode
 from optimizers.archive import Archive
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Journal, JournalPart, Proposal, Proposed, request_key
 from optimizers.live import Live, Request, Scored
 from optimizers.members import Members
 from optimizers.meter import Flight, Limits, Meter
 from optimizers.proposers import Proposer
 from optimizers.records import Tally, TaskScore
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Answer, Replaying, ruled, with_answer
 from optimizers.setup import Grant, Setup

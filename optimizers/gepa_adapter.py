@@ -11,7 +11,7 @@ from gepa.core.adapter import EvaluationBatch
 from optimizers.book import Book, Idea
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Request, Scored
-from optimizers.evidence import gather
+from optimizers.evidence.gathered import gather
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race, paired

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from controllers.budget import add_amounts, amounts_of
 from controllers.policies import View, Weights
 from controllers.program import Controller
+from optimizers.evidence.reflection import Reflection
 from optimizers.records import TaskScore
-from optimizers.reflection import Reflection
 from optimizers.replay.estimates import MAX_UNSUPPORTED
 from optimizers.replay.tree import Replayed, TreeReplay
 from optimizers.replay.walk import walked

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from controllers.policies.rule import Condition, Rule, RuleList, RulePolicy, parse_rules
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from signatures.errors import UsageError
 from signatures.records import Candidate, PolicyName
 

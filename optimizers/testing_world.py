@@ -23,9 +23,9 @@ from controllers.steers import steer_table
 from judges.testing import ScriptedJudge
 from optimizers.archive import Archive
 from optimizers.evaluator import Evaluator, evaluator_in
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.meter import Limits
-from optimizers.reflection import Reflection
 from optimizers.search import Found, Kit, SearchPlan
 from optimizers.setup import Grant, Setup
 from optimizers.space import Space, random_edit

@@ -25,9 +25,9 @@ from judges.ledger import VerdictLedger
 from judges.records import Judgement
 from optimizers.archive import Archive
 from optimizers.evaluator import Evaluator, Request, Scored
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Journal, Proposal
 from optimizers.records import TaskScore
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import Replayed
 from optimizers.replaying import Answer
 from optimizers.search import Found, SearchPlan

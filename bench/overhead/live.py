@@ -21,11 +21,11 @@ from judges.records import Judgement
 from optimizers.archive import Archive
 from optimizers.collect.collecting import CollectPlan, collect
 from optimizers.evaluator import Evaluator
+from optimizers.evidence.reflection import Reflection
 from optimizers.gepa_adapter import Adapter
 from optimizers.journal import Journal, Proposal, Proposed
 from optimizers.proposers.mined import MinedProposer
 from optimizers.records import TaskScore
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.search import Found, SearchPlan, gepa_search

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from optimizers.findings import ORDER, Severity, Shown, finding_id, severity_of
-from optimizers.signals import MEANING, Kind, Signal
+from optimizers.evidence.findings import ORDER, Severity, Shown, finding_id, severity_of
+from optimizers.evidence.signals import MEANING, Kind, Signal
 from signatures.records import Probability, Record
 
 

@@ -22,7 +22,7 @@ from experiments.harvest.tasks import SPLITS, Sorted, sort_tasks, tasks_text
 from experiments.places import corpus_path
 from experiments.production.prompts import Prompts, prompts_path
 from optimizers.collect.gathering import seen_of
-from optimizers.signals import Signal, plain, signals_of
+from optimizers.evidence.signals import Signal, plain, signals_of
 from signatures.errors import StoreError, UsageError
 from signatures.records import Attempt, Decision, Episode, Task
 

@@ -19,9 +19,9 @@ from experiments.whole_file import write_whole
 from experiments.wiring import Ready, Wired, definition_of_done, wired
 from judges.manifest import require_unchanged
 from judges.probes import run_probes
-from optimizers.levels import Level, levels_of, values_of
-from optimizers.problems import Problem, problems_of
-from optimizers.settings import SearchSettings
+from optimizers.levels.loops import Level, levels_of, values_of
+from optimizers.levels.problems import Problem, problems_of
+from optimizers.levels.settings import SearchSettings
 from signatures.digest import digest_of, seed_of
 from signatures.errors import EvidenceError
 from signatures.records import Candidate, Task

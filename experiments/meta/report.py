@@ -13,7 +13,7 @@ from experiments.wiring import Wired
 from optimizers.gate.evidence import evidence_of
 from optimizers.gate.families import with_q
 from optimizers.intervals import mean_interval
-from optimizers.settings import SearchSettings
+from optimizers.levels.settings import SearchSettings
 from optimizers.vectors import mean_vector
 
 KIND: Final = "meta"
@@ -107,7 +107,7 @@ def sentence_of(contrasts: tuple[Contrast, ...], alpha: float, *, same: bool) ->
 
 def tried(found: Tuned) -> list[str]:
     """One line for each settings that were looked at on the problems."""
-    from optimizers.problems import OBJECTIVES
+    from optimizers.levels.problems import OBJECTIVES
 
     lines = []
     for one in found.found:

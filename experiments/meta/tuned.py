@@ -18,11 +18,11 @@ from experiments.meta.config import MetaConfig
 from experiments.search.stages import space_from
 from experiments.wiring import Wired
 from optimizers.evaluator import Evaluator, evaluator_in
-from optimizers.problems import Ground, Kept, Problem, problems_of, search_setup
+from optimizers.levels.problems import Ground, Kept, Problem, problems_of, search_setup
+from optimizers.levels.settings import SearchSettings
+from optimizers.levels.tuning import tune
 from optimizers.search import Found, SearchPlan
-from optimizers.settings import SearchSettings
 from optimizers.space import Space
-from optimizers.tuning import tune
 from signatures.digest import digest_of
 from signatures.errors import UsageError
 from signatures.records import Candidate

@@ -12,9 +12,9 @@ from experiments.search.engines import actions_of
 from experiments.search_config import SearchConfig
 from experiments.whole_file import read_whole, write_whole
 from experiments.wiring import Wired
-from optimizers.analysis import analyse
-from optimizers.findings import AnalysisFinding
-from optimizers.recurring import Findings, Recurrence
+from optimizers.evidence.analysis import analyse
+from optimizers.evidence.findings import AnalysisFinding
+from optimizers.evidence.recurring import Findings, Recurrence
 from optimizers.replay.tree import TreeReplay
 from signatures.errors import StoreError
 

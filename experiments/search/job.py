@@ -15,13 +15,13 @@ from rich.progress import Progress
 from experiments.events import EventLog
 from experiments.search_config import SearchConfig
 from experiments.wiring import Wired
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from optimizers.replaying import Replaying
 from optimizers.space import Space
 
 if TYPE_CHECKING:
-    from optimizers.findings import AnalysisFinding
-    from optimizers.recurring import Recurrence
+    from optimizers.evidence.findings import AnalysisFinding
+    from optimizers.evidence.recurring import Recurrence
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from experiments.search.learned import LEARNED, CorpusRead, Learned, corpora_nam
 from experiments.search_config import SearchConfig
 from experiments.whole_file import write_whole
 from experiments.wiring import Wired
-from optimizers.lessons import Lens, closed_in, lessons_of
-from optimizers.reflection import Reflection
+from optimizers.evidence.lessons import Lens, closed_in, lessons_of
+from optimizers.evidence.reflection import Reflection
 from signatures.digest import digest_of
 from signatures.errors import StoreError
 from signatures.records import Task

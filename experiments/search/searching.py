@@ -12,9 +12,9 @@ from experiments.search.narrator import Narrator
 from experiments.search.spending import kept_spend
 from experiments.search.stages import evaluator_of, proposer_of
 from optimizers.archive import Archive
-from optimizers.contrast import tree_pairs
 from optimizers.engines import engine_of
 from optimizers.evaluator import Evaluator
+from optimizers.evidence.contrast import tree_pairs
 from optimizers.meter import Limits, Spend
 from optimizers.proposers.lm import Material
 from optimizers.records import Tally

@@ -11,14 +11,14 @@ from experiments.search_config import SearchConfig
 from experiments.wiring import Wired
 from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request
+from optimizers.evidence.recurring import Recurrence
+from optimizers.evidence.reflection import Reflection
 from optimizers.meter import Limits
 from optimizers.proposers import Proposer
 from optimizers.proposers.lm import LMProposer, Material
 from optimizers.proposers.mined import MinedProposer
 from optimizers.proposers.recurring import RecurringProposer
 from optimizers.records import TaskScore
-from optimizers.recurring import Recurrence
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.setup import Grant

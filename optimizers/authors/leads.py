@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from controllers.policies.rule import Condition
-from optimizers.comparing import welch_z
-from optimizers.reflection import Reflection
+from optimizers.evidence.comparing import welch_z
+from optimizers.evidence.reflection import Reflection
 from optimizers.space import Space
 
 Kind: TypeAlias = Literal["steer", "fresh", "carry", "stop"]

@@ -10,9 +10,9 @@ from controllers.lm import answered
 from controllers.programs.language import GUIDE, canonical
 from optimizers.authors import Losses
 from optimizers.authors.shapes import argument, gives, shot_calls
-from optimizers.episodes_told import Telling, within
+from optimizers.evidence.episodes_told import Telling, within
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
-from optimizers.reflection import Reflection
 from optimizers.space import Space
 from signatures.errors import UsageError
 from signatures.records import Cost

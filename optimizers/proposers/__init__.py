@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
-from optimizers.reflection import Reflection
 from signatures.records import Candidate, Cost, PolicyName
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from controllers.lm import answered
 from controllers.policies.rule import RuleList, RulePolicy, parse_rules
 from controllers.program import NAMES, policy_of
-from optimizers.contrast import Pair, shown_pairs
-from optimizers.episodes_told import Telling, shown_episodes, within
-from optimizers.evidence import Evidence, evidence_of
-from optimizers.findings import AnalysisFinding
+from optimizers.evidence.contrast import Pair, shown_pairs
+from optimizers.evidence.episodes_told import Telling, shown_episodes, within
+from optimizers.evidence.findings import AnalysisFinding
+from optimizers.evidence.gathered import Evidence, evidence_of
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
-from optimizers.reflection import Reflection
 from optimizers.space import Space
 from signatures.digest import canonical_json, seed_of
 from signatures.errors import UsageError

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import NAMES
-from optimizers.comparing import HOPELESS, LEAST_ROWS, Places, masks_of, where_said
+from optimizers.evidence.comparing import HOPELESS, LEAST_ROWS, Places, masks_of, where_said
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
-from optimizers.reflection import Reflection
 from optimizers.space import Space, with_default, with_rule
 from signatures.digest import seed_of
 from signatures.records import Candidate, Cost, PolicyName

@@ -8,10 +8,10 @@ from typing import Final
 
 from controllers.policies.rule import Rule
 from controllers.program import NAMES
+from optimizers.evidence.recurring import Recurrence
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
-from optimizers.recurring import Recurrence
-from optimizers.reflection import Reflection
 from optimizers.space import Space, with_default, with_rule
 from signatures.digest import seed_of
 from signatures.errors import UsageError

@@ -19,7 +19,7 @@ from controllers.observe import Observer, observe
 from controllers.policies import View
 from controllers.program import Controller
 from controllers.selector import select
-from optimizers.reflection import Reflection, reflections
+from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.scoring import episode_values, unselected_values
 from optimizers.setup import Grant
 from signatures.records import Amounts, Objective, PolicyName, Task

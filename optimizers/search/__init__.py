@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import dspy
 
     from optimizers.behaviour import Behaviour, State
-    from optimizers.findings import AnalysisFinding
+    from optimizers.evidence.findings import AnalysisFinding
 
 Decided: TypeAlias = Literal["seed", "accepted", "rejected", "unsupported", "duplicate"]
 """What became of a candidate. `unsupported`: it has no value, because it is not in the record and could not be

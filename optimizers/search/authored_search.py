@@ -21,11 +21,11 @@ from optimizers.authors import Author, Losses
 from optimizers.authors.grammar import GrammarAuthor
 from optimizers.authors.shapes import consults
 from optimizers.book import Book, Idea
-from optimizers.contrast import shown_pairs, tree_pairs
 from optimizers.evaluator import Evaluator, Request
+from optimizers.evidence.contrast import shown_pairs, tree_pairs
+from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race
-from optimizers.reflection import Reflection, reflections
 from optimizers.search import Engine, Kit, Listener, SearchPlan
 from signatures.digest import digest_of, seed_of
 from signatures.errors import UsageError

@@ -24,11 +24,11 @@ from optimizers.book import Book, Idea
 from optimizers.bridge import Bridge
 from optimizers.demos import DemoPlan, Told, demo_sets
 from optimizers.evaluator import Evaluator, Request
+from optimizers.evidence.reflection import reflections
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT
 from optimizers.records import TaskScore
-from optimizers.reflection import reflections
 from optimizers.search import Engine, Kit, Listener, SearchPlan
 from signatures.digest import digest_of, seed_of
 from signatures.errors import UsageError

@@ -18,10 +18,10 @@ from optimizers.archive import Archive
 from optimizers.book import Behaviour, Book, Idea
 from optimizers.drawing import drawn, require_rules
 from optimizers.evaluator import Evaluator, Request
+from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race
-from optimizers.reflection import Reflection, reflections
 from optimizers.search import Engine, Kit, Listener, SearchPlan
 from optimizers.space import Space
 from signatures.errors import UsageError

@@ -23,18 +23,18 @@ from controllers.prompts import render
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
 from controllers.steers import steer_table
 from judges.records import Judgement, Verdict
-from optimizers.analysis import analyse
-from optimizers.contrast import shown_pairs, tree_pairs
-from optimizers.episodes_told import shown_episodes
 from optimizers.evaluator import Evaluator, Request
-from optimizers.evidence import Evidence, evidence_of, gather
+from optimizers.evidence.analysis import analyse
+from optimizers.evidence.contrast import shown_pairs, tree_pairs
+from optimizers.evidence.episodes_told import shown_episodes
+from optimizers.evidence.gathered import Evidence, evidence_of, gather
+from optimizers.evidence.recurring import Findings
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
 from optimizers.proposers.lm import LMProposer, Material
 from optimizers.proposers.mined import MinedProposer
 from optimizers.proposers.recurring import RecurringProposer
-from optimizers.recurring import Findings
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.search import SearchPlan
 from optimizers.search.gepa_search import GepaSearch

@@ -13,7 +13,7 @@ from controllers.policies import View
 from controllers.program import controller_of, lm_component
 from controllers.scripted_engine import scripted_lm
 from optimizers.demos import MOST_CHARS, DemoPlan, Told, demo_sets
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from signatures.digest import canonical_json
 from signatures.policies import signature_of
 from signatures.records import Candidate, PolicyName, Task

@@ -20,8 +20,8 @@ from controllers.scripted_engine import ScriptedEngine, scripted_lm
 from judges.records import Judgement
 from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request, Scored
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
-from optimizers.reflection import Reflection
 from optimizers.replay.asking import Asking
 from optimizers.replay.estimates import MAX_UNSUPPORTED
 from optimizers.replay.tree import TreeReplay

@@ -11,17 +11,17 @@ from types import ModuleType
 
 import pytest
 
+import optimizers.evidence.reflection
 import optimizers.proposers.lm
 import optimizers.proposers.mined
-import optimizers.reflection
 import optimizers.space
 from controllers.history import Seen
 from controllers.policies import View
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGED = ("Verdict", "Judgement", "TaskScore", "Scored", "VerdictLedger", "Tree", "Entry", "Archive", "EvaluationBatch")
-BLIND = (optimizers.reflection, optimizers.space, optimizers.proposers.mined, optimizers.proposers.lm)
+BLIND = (optimizers.evidence.reflection, optimizers.space, optimizers.proposers.mined, optimizers.proposers.lm)
 SCORED = ("judges", "optimizers.records", "optimizers.evaluator", "optimizers.scoring", "optimizers.vectors", "gepa")
 
 

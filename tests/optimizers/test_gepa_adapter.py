@@ -13,12 +13,12 @@ from controllers.baselines import seed_candidate
 from optimizers.book import Book
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Evaluator
-from optimizers.evidence import evidence_of
+from optimizers.evidence.gathered import evidence_of
+from optimizers.evidence.reflection import Reflection
 from optimizers.gepa_adapter import Adapter, Example
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
 from optimizers.proposers.mined import MinedProposer
-from optimizers.reflection import Reflection
 from optimizers.search import Found
 from optimizers.search.gepa_search import GepaSearch
 from optimizers.space import with_default

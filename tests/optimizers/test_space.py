@@ -13,7 +13,7 @@ from controllers.baselines import seed_candidate
 from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import controller_of
 from controllers.programs import builtin
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from optimizers.space import (
     MOST_RULES,
     MOST_THRESHOLDS,

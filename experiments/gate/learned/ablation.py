@@ -23,7 +23,7 @@ from optimizers.gate.evidence import evidence_of
 from optimizers.gate.families import with_q
 from optimizers.gate.records import Evidence
 from optimizers.gate.spend import Spend, confounded, spend_of
-from optimizers.settings import SearchSettings
+from optimizers.levels.settings import SearchSettings
 from optimizers.space import Space
 from signatures.digest import seed_of
 from signatures.records import Amounts

@@ -16,10 +16,10 @@ from experiments.search.trees import record_trees
 from experiments.search_config import SearchConfig
 from experiments.wiring import Splits, Wired
 from optimizers.journal import Journal
+from optimizers.levels.settings import SearchSettings, plain_kit, search_with
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.search import SearchPlan
-from optimizers.settings import SearchSettings, plain_kit, search_with
 from optimizers.space import Space
 from signatures.digest import seed_of
 from signatures.records import Amounts, Candidate, Record, Task

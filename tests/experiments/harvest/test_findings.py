@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.harvest.findings import findings_of
-from optimizers.findings import HIGH, MEDIUM, finding_id, severity_of
-from optimizers.signals import Signal
+from optimizers.evidence.findings import HIGH, MEDIUM, finding_id, severity_of
+from optimizers.evidence.signals import Signal
 
 FAILED = Signal("not passed", "correct", ("a",))
 SLOW = Signal("went on", "rule")

@@ -19,7 +19,7 @@ from experiments.harvest.harvests import (
     write_harvest,
 )
 from experiments.harvest.tasks import HarvestedTask, tasks_text
-from optimizers.signals import Signal
+from optimizers.evidence.signals import Signal
 from signatures.errors import StoreError, UsageError
 from signatures.records import Task
 

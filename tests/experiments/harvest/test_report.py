@@ -6,7 +6,7 @@ from experiments.harvest.findings import findings_of
 from experiments.harvest.harvests import Harvest, Unread
 from experiments.harvest.report import MOST_NAMED, report_of, said
 from experiments.harvest.tasks import HarvestedTask
-from optimizers.signals import Signal
+from optimizers.evidence.signals import Signal
 from signatures.records import Task
 
 SHOWN = [(f"episode{n:09}", [Signal("not passed", "correct", (f"attempt{n:09}",))]) for n in range(5)]

@@ -10,9 +10,9 @@ from experiments.meta.config import MetaConfig, search_config
 from experiments.meta.report import Lifts, contrasts_of, report_of, sentence_of
 from experiments.meta.tuned import Tuned
 from experiments.wiring import ready, wired
+from optimizers.levels.settings import SearchSettings
 from optimizers.records import TaskScore
 from optimizers.search import Found
-from optimizers.settings import SearchSettings
 
 PROBLEMS, TASKS = 12, 6
 

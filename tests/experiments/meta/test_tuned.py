@@ -11,7 +11,7 @@ from experiments.gate.learned.ablation_config import AblationConfig, search_conf
 from experiments.gate.learned.learning import recorded
 from experiments.meta.tuned import read_settings, settings_for
 from experiments.wiring import ready, wired
-from optimizers.settings import SearchSettings
+from optimizers.levels.settings import SearchSettings
 from signatures.errors import UsageError
 
 SMALL = {

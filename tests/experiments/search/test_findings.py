@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments.search.findings import BEFORE, FOUND, findings_file, found_in, keep, recurrent_before
-from optimizers.findings import AnalysisFinding
-from optimizers.recurring import Findings
+from optimizers.evidence.findings import AnalysisFinding
+from optimizers.evidence.recurring import Findings
 from signatures.errors import StoreError
 from tests.worlds.jobs import job_at
 from tests.worlds.small import small

@@ -24,9 +24,9 @@ from experiments.search.stages import (
 from experiments.search.trees import record_trees
 from experiments.search_config import SearchConfig
 from experiments.wiring import Ready, Wired, ready, wired
+from optimizers.evidence.reflection import Reflection
 from optimizers.proposers.lm import LMProposer, Material
 from optimizers.proposers.mined import MinedProposer
-from optimizers.reflection import Reflection
 from signatures.records import Episode
 from tests.worlds.planted import CountingWorker
 from tests.worlds.small import small

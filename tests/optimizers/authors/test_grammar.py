@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controllers.programs.language import canonical, check
 from optimizers.authors import Losses
 from optimizers.authors.grammar import GrammarAuthor
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from optimizers.space import Space
 from tests.optimizers.authors.test_edits import MATE, PLAIN
 from tests.optimizers.authors.test_leads import SPACE, moves

@@ -8,7 +8,7 @@ import pytest
 
 from controllers.policies.rule import Condition
 from optimizers.authors.leads import LEAST_ROWS, MOST, leads_of
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 from optimizers.space import Space
 from signatures.records import PolicyName
 

@@ -11,10 +11,11 @@ import pytest
 from controllers.baselines import seed_candidate
 from controllers.program import controller_of, lm_component
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
-from optimizers.analysis import analyse
-from optimizers.contrast import tree_pairs
 from optimizers.evaluator import Request
-from optimizers.evidence import Evidence, gather
+from optimizers.evidence.analysis import analyse
+from optimizers.evidence.contrast import tree_pairs
+from optimizers.evidence.gathered import Evidence, gather
+from optimizers.evidence.reflection import Reflection
 from optimizers.proposers.lm import (
     INSTRUCTIONS_FORM,
     MOST_LEARNED,
@@ -24,7 +25,6 @@ from optimizers.proposers.lm import (
     Material,
     telling,
 )
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.space import Space
 from signatures.errors import ProviderError

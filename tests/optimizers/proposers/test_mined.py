@@ -16,7 +16,8 @@ from controllers.baselines import seed_candidate
 from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import controller_of, lm_component, rule_component
 from controllers.scripted_engine import scripted_lm
-from optimizers.comparing import LEAST_ROWS
+from optimizers.evidence.comparing import LEAST_ROWS
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.proposers.mined import (
     ALL_LEARNED,
@@ -24,7 +25,6 @@ from optimizers.proposers.mined import (
     MinedProposer,
     current_choice,
 )
-from optimizers.reflection import Reflection
 from optimizers.space import Space, space_of, with_default, with_rule
 from signatures.errors import UsageError
 from signatures.records import Candidate, Cost, PolicyName

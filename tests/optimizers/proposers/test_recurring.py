@@ -11,13 +11,13 @@ from controllers.baselines import seed_candidate
 from controllers.policies.rule import Condition, Rule, parse_rules
 from controllers.program import lm_component
 from controllers.scripted_engine import scripted_lm
-from optimizers.analysis import analyse
 from optimizers.evaluator import Request
-from optimizers.findings import AnalysisFinding, Recommended, finding_id
+from optimizers.evidence.analysis import analyse
+from optimizers.evidence.findings import AnalysisFinding, Recommended, finding_id
+from optimizers.evidence.recurring import Findings, Recurrence
 from optimizers.journal import Proposal
 from optimizers.proposers.mined import MinedProposer
 from optimizers.proposers.recurring import RecurringProposer
-from optimizers.recurring import Findings, Recurrence
 from optimizers.space import Space, with_rule
 from signatures.records import Candidate, Cost, PolicyName
 from tests.worlds.lab import ACTIONS, Lab, value_of, with_components

@@ -16,11 +16,11 @@ from controllers.corpus import MemoryCorpus
 from controllers.program import rule_component
 from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator, Request
+from optimizers.evidence.reflection import Reflection
 from optimizers.gepa_adapter import Example
 from optimizers.journal import Journal, Proposal, Proposed
 from optimizers.proposers.mined import MinedProposer
 from optimizers.racing import DEFAULT
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.search import SearchPlan

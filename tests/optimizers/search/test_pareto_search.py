@@ -12,11 +12,11 @@ from controllers.baselines import seed_candidate
 from controllers.programs import builtin
 from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.meter import Limits
 from optimizers.proposers import Proposer
 from optimizers.proposers.mined import MinedProposer
-from optimizers.reflection import Reflection
 from optimizers.replay.tree import TreeReplay
 from optimizers.search import Kit, SearchPlan
 from optimizers.search.pareto_search import MOST_EMPTY, Batches, Options, ParetoSearch, engine

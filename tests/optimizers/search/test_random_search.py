@@ -11,9 +11,9 @@ from controllers.program import controller_of
 from optimizers.book import MOST_IDLE
 from optimizers.collect.collecting import CollectPlan
 from optimizers.evaluator import Evaluator
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.meter import Limits
-from optimizers.reflection import Reflection
 from optimizers.search import SearchPlan
 from optimizers.search.random_search import RandomSearch
 from optimizers.setup import Grant

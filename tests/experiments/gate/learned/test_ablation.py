@@ -31,8 +31,8 @@ from experiments.gate.learned.learning import recorded
 from experiments.gate.report import Contrast
 from experiments.wiring import ready, wired
 from optimizers.episode_log import Floats
+from optimizers.levels.settings import SearchSettings
 from optimizers.records import TaskScore
-from optimizers.settings import SearchSettings
 from optimizers.space import Space
 from signatures.errors import EvidenceError
 from signatures.records import Amounts, Failure

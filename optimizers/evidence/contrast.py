@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from controllers.history import Seen
 from controllers.moves import legal_topology
 from controllers.observe import correctness
-from optimizers.episodes_read import branch_told, change, path_to
-from optimizers.episodes_told import Choice, EpisodeTold, Telling, within
+from optimizers.evidence.episodes_read import branch_told, change, path_to
+from optimizers.evidence.episodes_told import Choice, EpisodeTold, Telling, within
 from optimizers.replay.tree import Path, TreeReplay
 from signatures.digest import digest_of
 from signatures.records import PolicyName

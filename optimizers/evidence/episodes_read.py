@@ -14,7 +14,7 @@ from controllers.policies import View, Weights
 from controllers.program import Controller
 from controllers.selector import select
 from controllers.spec import Rollout
-from optimizers.episodes_told import Choice, EpisodeTold, Tried
+from optimizers.evidence.episodes_told import Choice, EpisodeTold, Tried
 from optimizers.replay.tree import Path, Tree, TreeReplay
 from optimizers.replay.walk import Walk
 from signatures.records import Decision, PolicyName, Task

@@ -16,11 +16,20 @@ import numpy.typing as npt
 from controllers.history import Seen
 from controllers.policies.rule import Condition
 from controllers.selector import select
-from optimizers.comparing import HOPELESS, LEAST_ROWS, Places, masks_of, where_said
-from optimizers.episodes_told import EpisodeTold
-from optimizers.findings import ORDER, AnalysisFinding, MoveKind, Recommended, Severity, Shown, finding_id, severity_of
-from optimizers.reflection import Reflection
-from optimizers.signals import MEANING, Signal, signals_in
+from optimizers.evidence.comparing import HOPELESS, LEAST_ROWS, Places, masks_of, where_said
+from optimizers.evidence.episodes_told import EpisodeTold
+from optimizers.evidence.findings import (
+    ORDER,
+    AnalysisFinding,
+    MoveKind,
+    Recommended,
+    Severity,
+    Shown,
+    finding_id,
+    severity_of,
+)
+from optimizers.evidence.reflection import Reflection
+from optimizers.evidence.signals import MEANING, Signal, signals_in
 from signatures.digest import digest_of
 from signatures.records import PolicyName
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controllers.policies.rule import Condition
-from optimizers.reflection import Reflection
+from optimizers.evidence.reflection import Reflection
 
 LEAST_ROWS: Final = 8
 """Moves on each side of a comparison below which it says nothing."""

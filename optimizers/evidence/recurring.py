@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from controllers.filelock import hold
 from controllers.jsonlog import JsonLog, read_jsonlog
-from optimizers.findings import ORDER, AnalysisFinding
+from optimizers.evidence.findings import ORDER, AnalysisFinding
 from signatures.digest import canonical_json
 from signatures.errors import StoreError
 from signatures.records import Record

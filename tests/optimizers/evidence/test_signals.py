@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from controllers.history import Seen
 from controllers.redaction import redacted
-from optimizers.signals import MEANING, REPEATS, Signal, plain, signals_of
+from optimizers.evidence.signals import MEANING, REPEATS, Signal, plain, signals_of
 from signatures.records import (
     Amounts,
     Attempt,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizers.findings import AnalysisFinding, finding_id
+from optimizers.evidence.findings import AnalysisFinding, finding_id
 
 
 def finding(kind: str = "action helped", subject: str = "steer fan") -> AnalysisFinding:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from controllers.baselines import seed_candidate
 from optimizers.engines import ENGINES, engine_of
-from optimizers.problems import Kept
-from optimizers.settings import (
+from optimizers.levels.problems import Kept
+from optimizers.levels.settings import (
     READ,
     DrawnProposer,
     Racing,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.history import Seen
-from optimizers.episodes_told import Choice, EpisodeTold, Tried, observations_told, shown_episodes, within
+from optimizers.evidence.episodes_told import Choice, EpisodeTold, Tried, observations_told, shown_episodes, within
 from signatures.errors import FirewallBreach
 from signatures.records import TraceEvent
 from tests.worlds.recorded import Node, seen_of

@@ -9,7 +9,7 @@ from controllers.observe import NoObserver
 from controllers.program import rule_component
 from controllers.spec import Rollout
 from optimizers.evaluator import Request
-from optimizers.reflection import Reflection, reflections
+from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.setup import Grant
 from signatures.records import Candidate, Decision, TraceEvent
 from tests.worlds.lab import Lab, with_components

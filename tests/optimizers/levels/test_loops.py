@@ -9,9 +9,9 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from optimizers.evaluator import evaluator_in
-from optimizers.levels import Level, Loop, levels_of, values_of
-from optimizers.problems import Ground, SearchWorker, problems_of, search_setup
-from optimizers.settings import SearchSettings
+from optimizers.levels.loops import Level, Loop, levels_of, values_of
+from optimizers.levels.problems import Ground, SearchWorker, problems_of, search_setup
+from optimizers.levels.settings import SearchSettings
 from optimizers.setup import Grant
 from signatures.records import Task
 from tests.worlds.lab import STEERS, Lab

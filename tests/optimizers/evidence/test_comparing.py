@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
 from controllers.policies.rule import Condition
-from optimizers.comparing import Places, masks_of, welch_z, where_said
-from optimizers.reflection import Reflection
+from optimizers.evidence.comparing import Places, masks_of, welch_z, where_said
+from optimizers.evidence.reflection import Reflection
 
 
 def learned(gains: list[float], place: str) -> list[Reflection]:

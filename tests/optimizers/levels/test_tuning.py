@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from optimizers.evaluator import evaluator_in
-from optimizers.problems import Ground, Kept, problems_of, search_setup
+from optimizers.levels.problems import Ground, Kept, problems_of, search_setup
+from optimizers.levels.settings import SearchSettings, neighbours, settings_of
+from optimizers.levels.tuning import tune
 from optimizers.search import SearchPlan
-from optimizers.settings import SearchSettings, neighbours, settings_of
 from optimizers.setup import Grant
-from optimizers.tuning import tune
 from tests.worlds.lab import STEERS, Lab
 
 CHOICES = {"engine": ("gepa_search", "null_search", "random_search"), "minibatch": (2, 12)}

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from controllers.policies.rule import Condition
-from optimizers.signals import Kind as SignalKind
+from optimizers.evidence.signals import Kind as SignalKind
 from signatures.digest import digest_of
 from signatures.records import PolicyName, Probability, Record
 

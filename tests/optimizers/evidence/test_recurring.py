@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizers.analysis import analyse
-from optimizers.findings import AnalysisFinding, finding_id
-from optimizers.recurring import Findings, Recurrence
+from optimizers.evidence.analysis import analyse
+from optimizers.evidence.findings import AnalysisFinding, finding_id
+from optimizers.evidence.recurring import Findings, Recurrence
 from signatures.errors import StoreError
 from tests.worlds.lab import ACTIONS, Lab
 

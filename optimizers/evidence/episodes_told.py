@@ -1,7 +1,7 @@
 """Whole episodes as proposers are told them: every turn, tool error and check, every decision with its alternatives.
 
-`optimizers/episodes_read.py` reads them. Text of workers and tools passes through `controllers/prompts.render` alone;
-no verdict is read.
+`optimizers/evidence/episodes_read.py` reads them. Text of workers and tools passes through
+`controllers/prompts.render` alone; no verdict is read.
 """
 
 from __future__ import annotations

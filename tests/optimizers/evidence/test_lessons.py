@@ -13,8 +13,8 @@ import pytest
 from controllers.corpus import SqliteCorpus
 from controllers.corpus.segments import Segments, seal, segments_of
 from controllers.observe import NoObserver, observe
-from optimizers.lessons import SHARED, Lens, Lessons, lessons_of
-from optimizers.reflection import reflections
+from optimizers.evidence.lessons import SHARED, Lens, Lessons, lessons_of
+from optimizers.evidence.reflection import reflections
 from optimizers.setup import Grant
 from signatures.errors import StoreError
 from signatures.records import Amounts, Task

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.baselines import seed_candidate
-from optimizers.analysis import ENOUGH, EVIDENCE, GRID, analyse, distinct_masks
-from optimizers.comparing import LEAST_ROWS
-from optimizers.episodes_told import Choice, EpisodeTold
 from optimizers.evaluator import Request
-from optimizers.evidence import gather
-from optimizers.findings import AnalysisFinding, finding_id
-from optimizers.reflection import Reflection
+from optimizers.evidence.analysis import ENOUGH, EVIDENCE, GRID, analyse, distinct_masks
+from optimizers.evidence.comparing import LEAST_ROWS
+from optimizers.evidence.episodes_told import Choice, EpisodeTold
+from optimizers.evidence.findings import AnalysisFinding, finding_id
+from optimizers.evidence.gathered import gather
+from optimizers.evidence.reflection import Reflection
 from signatures.records import PolicyName, TraceEvent
 from tests.worlds.lab import ACTIONS, Lab
 from tests.worlds.planted import LIT_GROUPS, PlantedJudge
@@ -108,7 +108,7 @@ def test_the_id_is_the_same_in_another_run_with_other_numbers_and_in_another_pro
     one, other = found(planted(120, 1)), found(planted(240, 2))
     assert {key for key in keys(one) if "lit.fan" in key[2]} == {key for key in keys(other) if "lit.fan" in key[2]}
     assert {f.basis for f in one}.isdisjoint(f.basis for f in other)
-    code = "from optimizers.findings import finding_id; print(finding_id('planted', 'action helped', 'steer fan'))"
+    code = "from optimizers.evidence.findings import finding_id as id; print(id('planted', 'action helped', 'steer fan'))"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert again.stdout.strip() == finding_id("planted", "action helped", "steer fan")
 

@@ -10,8 +10,8 @@ from controllers.loop import run_episode
 from controllers.observe import NoObserver
 from controllers.policies import View
 from controllers.program import controller_of, rule_component
-from optimizers.episodes_read import branch_told, live_told, path_to, tried, walk_told
-from optimizers.episodes_told import Tried
+from optimizers.evidence.episodes_read import branch_told, live_told, path_to, tried, walk_told
+from optimizers.evidence.episodes_told import Tried
 from optimizers.replay.tree import TreeReplay
 from optimizers.setup import Grant
 from signatures.records import Decision

@@ -9,11 +9,11 @@ import pytest
 from controllers.baselines import seed_candidate
 from controllers.program import NAMES, lm_component, program_candidate
 from controllers.scripted_engine import scripted_lm
-from optimizers.contrast import shown_pairs, spread_of
-from optimizers.episodes_told import shown_episodes
 from optimizers.evaluator import Request
-from optimizers.evidence import Evidence, evidence_of, gather
-from optimizers.reflection import Reflection
+from optimizers.evidence.contrast import shown_pairs, spread_of
+from optimizers.evidence.episodes_told import shown_episodes
+from optimizers.evidence.gathered import Evidence, evidence_of, gather
+from optimizers.evidence.reflection import Reflection
 from signatures.records import Candidate
 from tests.worlds.lab import Lab, lamp_follower
 from tests.worlds.planted import PlantedJudge

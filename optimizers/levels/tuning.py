@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from optimizers.book import Book, Idea
 from optimizers.evaluator import Evaluator
+from optimizers.levels.settings import SearchSettings, neighbours, settings_of
 from optimizers.racing import Halving, Race
 from optimizers.search import Listener, SearchPlan
-from optimizers.settings import SearchSettings, neighbours, settings_of
 from signatures.digest import seed_of
 
 ONCE: Final = Halving(repeats=1)

@@ -11,9 +11,9 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from optimizers.evaluator import Evaluator, Request, evaluator_in
-from optimizers.problems import FoundChecker, Ground, SearchWorker, held_judge, problems_of, search_setup
+from optimizers.levels.problems import FoundChecker, Ground, SearchWorker, held_judge, problems_of, search_setup
+from optimizers.levels.settings import SearchSettings
 from optimizers.replay.tree import TreeReplay
-from optimizers.settings import SearchSettings
 from optimizers.setup import Grant
 from signatures.digest import canonical_json
 from signatures.errors import UsageError

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.observe import NoObserver, correctness
-from optimizers.contrast import Pair, by_spread, episode_pairs, shown_pairs, spread_of, tree_pairs
-from optimizers.episodes_told import Choice, EpisodeTold
+from optimizers.evidence.contrast import Pair, by_spread, episode_pairs, shown_pairs, spread_of, tree_pairs
+from optimizers.evidence.episodes_told import Choice, EpisodeTold
 from optimizers.replay.tree import Tree, TreeReplay
 from optimizers.setup import Grant
 from signatures.records import PolicyName

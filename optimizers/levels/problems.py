@@ -23,12 +23,12 @@ from judges import Judge
 from judges.valued import ValuedJudge
 from optimizers.archive import Archive
 from optimizers.evaluator import evaluator_in
+from optimizers.levels.settings import SearchSettings, plain_kit, search_with, settings_of
 from optimizers.meter import Limits
 from optimizers.replay.estimates import MAX_UNSUPPORTED
 from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Replaying
 from optimizers.search import Found, SearchPlan
-from optimizers.settings import SearchSettings, plain_kit, search_with, settings_of
 from optimizers.setup import Grant, Setup
 from optimizers.space import Space
 from signatures.digest import canonical_json, digest_of, seed_of

@@ -17,7 +17,7 @@ from controllers.history import Seen
 from controllers.observe import NoObserver, Observer
 from optimizers.collect.collecting import COLLECT
 from optimizers.collect.gathering import seen_of
-from optimizers.reflection import Reflection, reflections
+from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.setup import Grant
 from signatures.errors import StoreError
 from signatures.records import Attempt

@@ -12,11 +12,11 @@ from pydantic import Field, JsonValue, ValidationError
 from optimizers.archive import Archive
 from optimizers.engines import engine_of
 from optimizers.evaluator import Evaluator
+from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
 from optimizers.proposers.mined import MinedProposer
 from optimizers.racing import AllAtOnce, Halving, Race
-from optimizers.reflection import Reflection
 from optimizers.search import Kit, Listener, SearchPlan
 from optimizers.space import Space, random_edit
 from signatures.digest import canonical_json, seed_of

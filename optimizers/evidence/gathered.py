@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 from controllers.program import PROGRAM, Controller, controller_of
-from optimizers.contrast import Pair, by_spread, episode_pairs, spread_of, tree_pairs
-from optimizers.episodes_read import live_told, walk_told
-from optimizers.episodes_told import EpisodeTold
-from optimizers.reflection import Reflection, reflections
+from optimizers.evidence.contrast import Pair, by_spread, episode_pairs, spread_of, tree_pairs
+from optimizers.evidence.episodes_read import live_told, walk_told
+from optimizers.evidence.episodes_told import EpisodeTold
+from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.replay.tree import TreeReplay
 from optimizers.setup import Setup
 from signatures.digest import digest_of
