@@ -108,7 +108,7 @@ def test_the_id_is_the_same_in_another_run_with_other_numbers_and_in_another_pro
     one, other = found(planted(120, 1)), found(planted(240, 2))
     assert {key for key in keys(one) if "lit.fan" in key[2]} == {key for key in keys(other) if "lit.fan" in key[2]}
     assert {f.basis for f in one}.isdisjoint(f.basis for f in other)
-    code = "from optimizers.evidence.findings import finding_id as id; print(id('planted', 'action helped', 'steer fan'))"
+    code = "from optimizers.evidence.findings import *; print(finding_id('planted', 'action helped', 'steer fan'))"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert again.stdout.strip() == finding_id("planted", "action helped", "steer fan")
 
