@@ -74,6 +74,7 @@ class Book:
         self._closed = plan.first - 1
         self._shared = 0.0
         self._tables: dict[str, Floats] = {}
+        self._alike: dict[str, str | None] = {}
         self._digests = [task.digest for task in plan.val]
         self._distinct = len(set(self._digests)) == len(self._digests)
 
@@ -140,13 +141,14 @@ class Book:
 
     async def is_duplicate(self, candidate: Candidate) -> bool:
         """Whether it, or one that decides alike in every recorded state, was considered before."""
-        members = self.evaluator.members
-        return any(members.first(key) is not None for key in await self._keys(candidate))
+        return await self.twin(candidate) is not None
 
     async def twin(self, candidate: Candidate) -> str | None:
         """The digest of the first that was considered of all that decide like this one; None before the first."""
-        firsts = [self.evaluator.members.first(key) for key in await self._keys(candidate)]
-        return next((first for first in firsts if first is not None), None)
+        members = self.evaluator.members
+        if (first := members.first(candidate.digest)) is not None:
+            return first
+        return next((first for key in await self._keys(candidate) if (first := members.first(key)) is not None), None)
 
     async def drop(self, idea: Idea, scores: Sequence[TaskScore], *, decision: Decided = "rejected") -> Found:
         """Tell of a candidate that an engine's own look ended, before any race. It will not be considered again."""
@@ -212,7 +214,10 @@ class Book:
         return tuple(one.score for one in scored)
 
     async def _keys(self, candidate: Candidate) -> list[str]:
-        alike = None if self._behaviour is None else await self._behaviour.digest(candidate)
+        """Each candidate's behaviour is asked for once: of a program that takes a process of its own."""
+        if candidate.digest not in self._alike:
+            self._alike[candidate.digest] = None if self._behaviour is None else await self._behaviour.digest(candidate)
+        alike = self._alike[candidate.digest]
         return [candidate.digest] if alike is None else [candidate.digest, f"behaviour {alike}"]
 
     async def _consider(self, candidate: Candidate) -> None:
