@@ -67,7 +67,7 @@ class SearchConfig(RunConfig):
     explore: int = Field(default=2, ge=0)
     "candidates without support that are attempted live in the end, the most promising by the reward model"
     concurrency: int = Field(default=32, ge=1)
-    root: str = "runs"
+    root: str = Field(default="runs", min_length=1)
     corpus: str | None = None
     "path of the corpus; None: one per benchmark below the run root"
     tracking: bool = True

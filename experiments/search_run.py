@@ -88,18 +88,20 @@ class Command(NamedTuple):
         if resume is not None:
             from experiments.places import resumed
 
-            return self._fitting(resumed(resume))
-        if self.engine is not None and flags.get("engine") is None:
-            flags = {**flags, "engine": self.engine}
-        return self._fitting(resolve(file, overrides, flags))
+            return self._fitting(resumed(resume), resume)
+        asked = resolve(file, overrides, flags)
+        if self.engine is not None and "engine" not in asked.model_fields_set:
+            asked = resolve(file, overrides, {**flags, "engine": self.engine})
+        return self._fitting(asked)
 
     def again(self, began: Sequence[Path]) -> str | None:
         """The command that goes on with a run that began."""
         return f"python -m experiments.{self.module} --resume {shlex.quote(str(began[0]))}" if began else None
 
-    def _fitting(self, config: SearchConfig) -> SearchConfig:
+    def _fitting(self, config: SearchConfig, resume: Path | None = None) -> SearchConfig:
         if self.engine not in (None, config.engine):
-            other = f"python -m experiments.search_run --engine {config.engine}"
+            how = f"--engine {config.engine}" if resume is None else f"--resume {shlex.quote(str(resume))}"
+            other = f"python -m experiments.search_run {how}"
             raise UsageError(f"{self.module} searches with {self.engine}, not with {config.engine}: use {other}")
         return config
 

@@ -129,8 +129,11 @@ def list_stored(store: StoreOption = None, root: RootOption = "runs", as_json: J
     with exits():
         from experiments.store.adding import listed, store_path
 
-        for stored in listed(store_path(root, str(store) if store else None)):
+        found = listed(store_path(root, str(store) if store else None))
+        for stored in found:
             print(stored.model_dump_json() if as_json else line_of(stored))
+        if not found and not as_json:
+            print("the store is empty")
 
 
 @app.command()

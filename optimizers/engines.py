@@ -41,7 +41,12 @@ def engine_of(id: str, kit: Kit) -> Engine:
         raise UsageError(f"no engine called {id!r}: {meant}there are {', '.join(engine_ids())}")
     if not callable(maker):
         raise UsageError(f"{id!r} is not a function that makes an engine of a kit")
-    made = cast(Maker, maker)(kit)
+    try:
+        made = cast(Maker, maker)(kit)
+    except (TypeError, ValueError) as error:
+        if ":" not in id:
+            raise
+        raise UsageError(f"{id!r} cannot make an engine of a kit: {type(error).__name__}: {error}") from error
     if not callable(getattr(made, "search", None)):
         raise UsageError(f"{id!r} made a {type(made).__name__}, which has no `search`")
     return made

@@ -232,7 +232,9 @@ def _first_line(config: SearchConfig, parts: Wired) -> str:
     if config.engine != "gepa_search":
         who += f", engine {config.engine_name}"
     if parts.lm is None:
-        return f"{who}: rule policies and the mined proposer, no language model (use one with --lm MODEL)"
+        mined = config.engine in ("gepa_search", "pareto_search")
+        how = "rule policies and the mined proposer, no language model" if mined else "no language model"
+        return f"{who}: {how} (use one with --lm MODEL)"
     return f"{who}: policies and reflection by {parts.lm.model}"
 
 

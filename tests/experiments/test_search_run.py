@@ -168,7 +168,13 @@ def without_wall(lines: list[str]) -> list[Any]:
     return [json.loads(re.sub(r'"wall_s":[0-9.e-]+', '"wall_s":0', line)) for line in lines]
 
 
-@pytest.mark.parametrize("engine", KILLED)
+DEAR = ("authored_search", "gepa_search", "optuna_search", "portfolio")
+"""Engines of which every cut takes seconds; the kill tests hold them to the same."""
+
+
+@pytest.mark.parametrize(
+    "engine", [pytest.param(name, marks=pytest.mark.slow) if name in DEAR else name for name in KILLED]
+)
 def test_a_journal_that_ends_at_any_line_ends_in_the_same_archive(world: World, engine: str, tmp_path: Path) -> None:
     ended, lines = executed(world, engine, tmp_path / "whole.jsonl")
     assert len(lines) > 3
