@@ -29,6 +29,10 @@ class Turn(NamedTuple):
     steer: Steer = Steer()
     steer_cost: Cost = Cost()
 
+    def cost_of(self, offset: int) -> Cost:
+        """What stands in the attempt at that place of the round: all of `steer_cost` in the first, billed once."""
+        return self.steer_cost if offset == 0 else Cost()
+
 
 class Unanswered(Exception):
     """A policy or a steerer could not be asked; it never leaves this module."""
@@ -70,34 +74,44 @@ async def _turn(progress: Progress, parts: Parts, legal: tuple[str, ...], made: 
 
     if history and await drawn("stop", STOP) == "done":
         return Turn(tuple(made))
+    begun = Cost()
     if not history and parts.controller.begins_with_stop:
         view = View(spec.task, features, STOP, (), progress.around(parts.observer))
-        if (never := await _never_begun(view, progress, parts)) is not None:
-            progress.budget.charge(never.cost)
-            return Turn((never,))
+        found = await _never_begun(view, progress, parts)
+        begun = found.cost
+        progress.budget.charge(begun)
+        if isinstance(found, Decision):
+            return Turn((found,))
     move = move_of(await drawn("topology", legal), history)
     if move.kind == "fanout":
-        return Turn(tuple(made), move.parents)
+        return Turn(tuple(made), move.parents, steer_cost=begun)
     steer, cost = await _steer(await drawn("steer", spec.steer_legal), progress, parts)
     progress.budget.charge(cost)
     return Turn(tuple(made), move.parents, steer, cost)
 
 
-async def _never_begun(view: View, progress: Progress, parts: Parts) -> Decision | None:
-    """The decision to attempt nothing at all, if that is what the stop policy says; None: the episode begins.
+class _Begun(NamedTuple):
+    """The episode begins, and what it cost to find that out."""
 
-    To begin is no decision and is not recorded, nor is the opposite explored: it would be an episode thrown away.
+    cost: Cost = Cost()
+
+
+async def _never_begun(view: View, progress: Progress, parts: Parts) -> Decision | _Begun:
+    """The decision to attempt nothing at all, if that is what the stop policy says; else the episode begins.
+
+    To begin is no decision and is not recorded, nor is the opposite explored: it would be an episode thrown away. What
+    it cost stands in the first attempt, so that an episode that is recalled has spent what it did.
     """
     if progress.recorded_attempts:
-        return None
+        first = progress.recorded_attempt(0)
+        return _Begun() if first is None else _Begun(first.steer_cost)
     recorded = progress.recorded_decisions.get(_id_of(progress, 0, "stop"))
     if recorded is not None or progress.recorded_decisions:
-        return recorded
+        return recorded or _Begun()
     stop = parts.controller.policies["stop"]
     answer = await _asked(lambda: stop.decide(view), "policy stop", progress, parts)
     if distribution(answer.weights, view.legal)["done"] < 1:
-        progress.budget.charge(answer.cost)
-        return None
+        return _Begun(answer.cost)
     said = _Said("stop", progress.next_step(), answer._replace(answered_by=answer.answered_by or stop))
     return _decision(said, view, progress, floor=0.0)
 

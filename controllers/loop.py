@@ -28,7 +28,7 @@ async def play(progress: Progress, parts: Parts) -> Rollout:
         if parts.admission is not None:
             await parts.admission.admit(len(turn.parents), progress.budget.spent)
         launches = [
-            attempt(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.steer_cost)
+            attempt(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.cost_of(offset))
             for offset, parent in enumerate(turn.parents)
         ]
         await record(progress, parts, turn, await together(launches))

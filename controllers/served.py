@@ -213,7 +213,7 @@ class ServedEpisode:
             await parts.corpus.append(*turn.decisions)
         first = len(progress.history)
         launches = [
-            launch(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.steer_cost)
+            launch(progress, parts, parent, turn.steer, index=first + offset, steer_cost=turn.cost_of(offset))
             for offset, parent in enumerate(turn.parents)
         ]
         self._round = _Round(turn, {one.blank.id: one for one in launches}, {})

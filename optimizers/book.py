@@ -9,13 +9,13 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from optimizers.archive import Archive
+from optimizers.archive import Archive, Entry
 from optimizers.evaluator import Evaluator, Request
 from optimizers.racing import DEFAULT, AllAtOnce, Race
 from optimizers.records import TaskScore
 from optimizers.repeating import repeated
 from optimizers.search import Decided, Found, Listener, SearchPlan
-from optimizers.vectors import Floats, entry_of, table
+from optimizers.vectors import Floats, entry_of, level, table
 from signatures.digest import seed_of
 from signatures.errors import UsageError
 from signatures.records import Candidate, Task
@@ -75,6 +75,7 @@ class Book:
         self._shared = 0.0
         self._tables: dict[str, Floats] = {}
         self._alike: dict[str, str | None] = {}
+        self._whole_base: bool | None = None
         self._digests = [task.digest for task in plan.val]
         self._distinct = len(set(self._digests)) == len(self._digests)
 
@@ -183,18 +184,19 @@ class Book:
         values_N_M = np.empty_like(child_N_M)
         values_N_M[self._order] = child_N_M
         repeats = await repeated(self, idea.candidate, in_order, most=race.repeats)
+        if any(score.fault for score in repeats):
+            return _Looked("rejected", (*in_order, *(score for score in repeats if score.fault)))
         if repeats:
             await self._level(race)
         return _Looked("accepted", in_order, repeats, values_N_M)
 
     async def _level(self, race: Race) -> None:
         """The members of the front get as many rollouts as a contender did; those that have them cost nothing."""
-        objectives = self.evaluator.setup.objectives
         for entry in self.archive.front():
             if entry.candidate in self.known:
                 scores = self.scores_of(entry.candidate)
                 more = await repeated(self, self.known[entry.candidate], scores, most=race.repeats)
-                self.archive.add(entry_of([*scores, *more], objectives, generation=entry.generation))
+                self.archive.add(self._entry([*scores, *more], generation=entry.generation))
 
     def _rivals(self, idea: Idea) -> list[str]:
         parents = [digest for digest in idea.parents if digest in self.evaluator.members.scores]
@@ -225,13 +227,27 @@ class Book:
 
     def _keep(self, candidate: Candidate, looked: _Looked) -> None:
         _, scores, repeats, values_N_M = looked
-        objectives = self.evaluator.setup.objectives
         self.evaluator.members.accept(candidate, dict(zip(self._digests, scores, strict=True)))
         if values_N_M is not None:
             self._tables[candidate.digest] = values_N_M
         known_N_M = values_N_M if self._distinct and not repeats else None
-        entry = entry_of([*scores, *repeats], objectives, generation=self._generation, values_N_M=known_N_M)
-        self.archive.add(entry)
+        self.archive.add(self._entry([*scores, *repeats], generation=self._generation, values_N_M=known_N_M))
+
+    def _entry(self, scores: Sequence[TaskScore], *, generation: int, values_N_M: Floats | None = None) -> Entry:
+        """As the archive compares it: its means are of the tasks that the first of all members has values of."""
+        objectives = self.evaluator.setup.objectives
+        entry = entry_of(scores, objectives, generation=generation, values_N_M=values_N_M)
+        if values_N_M is not None and self._base_is_whole() and not np.isnan(values_N_M).any():
+            return entry  # nothing is missing on either side: the means are of the same tasks as they stand
+        return entry.model_copy(update={"vector": level(entry.vector, scores, self.evaluator.members.base, objectives)})
+
+    def _base_is_whole(self) -> bool:
+        """Whether the first of all members has every value, on the tasks of this plan."""
+        base = self.evaluator.members.base
+        if self._whole_base is None:
+            same = [score.task_digest for score in base] == list(self._digests)
+            self._whole_base = same and not np.isnan(table(base, self.evaluator.setup.objectives)).any()
+        return self._whole_base
 
     def _told(self, idea: Idea, decision: Decided, scores: Sequence[TaskScore]) -> Found:
         """Tell, and count."""

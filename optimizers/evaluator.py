@@ -67,6 +67,7 @@ class Evaluator:
         self._ledger = ledger
         self._judge_breaker = Breaker(self.setup.breaker.limit)
         self._billed: set[str] = set()
+        self._billed_proposals: set[str] = set()
         self._asked: set[str] = set()
         self._proposer_breaker = Breaker(self.setup.breaker.limit)
 
@@ -143,7 +144,9 @@ class Evaluator:
             known = await self._proposed(name, ask)
             self._journal.write_proposal(key, known, wall_s=self.meter.stamp())
         self.meter.passed(self._journal.wall(key))
-        self.budget.charge(known.cost)
+        if key not in self._billed_proposals:  # the same question twice in one run was asked and paid for once
+            self._billed_proposals.add(key)
+            self.budget.charge(known.cost)
         return known.proposal
 
     async def _proposed(self, name: str, ask: Callable[[], Awaitable[tuple[Proposal | None, Cost]]]) -> Proposed:
@@ -207,6 +210,8 @@ class Evaluator:
             answer = answers.get(key)
             if isinstance(answer, ProgramFault):
                 fresh[key] = Scored(self._live.faulted(request, task, answer))
+            elif answer is not None and answer.fault is not None:
+                fresh[key] = Scored(with_answer(self._live.faulted(request, task, answer.fault), answer))
             elif answer is None or not answer.counts:
                 missing.append((key, task))
             elif flight.takes(answer.replayed.used.attempts or 0):
@@ -275,7 +280,7 @@ class Evaluator:
                 continue
             self._billed.add(key)
             self.tally.add(score)
-            if score.source == "live" or score.asked:  # a replay that asked nobody spent nothing
+            if score.source == "live" or score.asked or score.fault:  # a replay that asked nobody spent nothing
                 self.budget.bill(score.spent)
                 self.meter.priced(score.spent)
                 self._asked.update(score.asked)

@@ -55,6 +55,7 @@ class Adapter:
         self._evaluator = book.evaluator
         self._proposer = proposer
         self._ideas: dict[str, Idea] = {}
+        self._started = False
         self._proposals = book.plan.first_number
 
     def digest_of(self, texts: Mapping[str, str]) -> str:
@@ -68,7 +69,8 @@ class Adapter:
         given = Candidate(components=candidate)
         with self.kept:
             if batch[0].part == "val":
-                if given.digest not in self.book.known:
+                if not self._started:  # also where an engine before this one knows the start already
+                    self._started = True
                     self.bridge.call(self.book.start())
                 by_task = {score.task_digest: score for score in self.book.scores_of(given.digest)}
                 return self._batch([Scored(by_task[e.task.digest]) for e in batch], capture_traces)

@@ -137,6 +137,8 @@ class Live:
         except LimitReached as limit:
             return Scored(self.aside(request, task, cut=str(limit), spent=progress.budget.spent))
         except ProgramFault as fault:
+            if fault.cost is not None:
+                progress.budget.charge(fault.cost)
             return Scored(self.faulted(request, task, fault, spent=progress.budget.spent))
         finally:
             if ticket is not None:

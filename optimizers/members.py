@@ -16,6 +16,8 @@ class Members:
         "accepted, by digest"
         self.scores: dict[str, Mapping[str, TaskScore]] = {}
         "of each of them: task digest -> score on the val tasks"
+        self.base: tuple[TaskScore, ...] = ()
+        "scores of the first of them: means are of the tasks that it has values of"
         self._considered: dict[str, str] = {}
 
     def first(self, key: str) -> str | None:
@@ -30,4 +32,5 @@ class Members:
     def accept(self, candidate: Candidate, scores: Mapping[str, TaskScore]) -> None:
         """The candidate is in the archive, with these scores by task."""
         self.candidates[candidate.digest] = candidate
+        self.base = self.base or tuple(scores.values())
         self.scores[candidate.digest] = scores

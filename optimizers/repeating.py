@@ -43,8 +43,8 @@ async def repeated(
             if not evaluator.affords(len(tasks)):
                 return tuple(more)
             scored = await evaluator.evaluate(Request(candidate, tasks, seed=seed))
-            more += [one.score for one in scored if not one.score.set_aside and not one.score.fault]
-            if within_share(scores, more, evaluator.setup.objectives) < HIGH:
+            more += [one.score for one in scored if not one.score.set_aside]  # a fault is worth nothing, and counts
+            if any(one.score.fault for one in scored) or within_share(scores, more, evaluator.setup.objectives) < HIGH:
                 return tuple(more)
     return tuple(more)
 

@@ -13,7 +13,7 @@ from optimizers.records import TaskScore
 from optimizers.replay.estimates import MAX_UNSUPPORTED
 from optimizers.replay.tree import Replayed, TreeReplay
 from optimizers.replay.walk import walked
-from signatures.errors import InfraError, Outage, StoreError
+from signatures.errors import InfraError, Outage, ProgramFault, StoreError
 from signatures.records import Cost, Failure, PolicyName, Task
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Answer(NamedTuple):
     "what all its answers cost when they were given: a live episode would have paid that"
     failure: Failure | None = None
     "set where a model could not be asked"
+    fault: ProgramFault | None = None
+    "set where the program failed after models may have been asked"
 
     @property
     def counts(self) -> bool:
@@ -80,6 +82,10 @@ class Replaying:
             value = await walked(self.trees, task, bill.weights, walks=self.walks, seed=seed, begins_with_stop=begins)
         except _UnaskedError as error:
             value, failure = self.trees.unknown(), error.failure
+        except ProgramFault as fault:
+            cost = bill.cost if fault.cost is None else bill.cost.plus(fault.cost)
+            worth = _shared(bill.worth, self.walks)
+            return Answer(self.trees.unknown(), tuple(bill.asked), bill.saved, cost, worth, fault=fault)
         if value is None:
             return None
         return Answer(value, tuple(bill.asked), bill.saved, bill.cost, _shared(bill.worth, self.walks), failure)
@@ -138,7 +144,7 @@ def with_answer(score: TaskScore, answer: Answer | None) -> TaskScore:
     if answer is None:
         return score
     share = answer.replayed.unsupported
-    if share <= ROUNDING and not (answer.asked or answer.saved or answer.failure or score.unsupported):
+    if share <= ROUNDING and not (answer.asked or answer.saved or answer.failure or answer.fault or score.unsupported):
         return score  # a rule on a tree that holds all of it: nothing was asked, nothing is to be added
     replayed = score.source == "replay" and not score.set_aside
     return score.model_copy(

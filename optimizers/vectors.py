@@ -68,6 +68,39 @@ def entry_of(
     return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, whole), generation=generation)
 
 
+def level(
+    vector: tuple[float, ...],
+    scores: Sequence[TaskScore],
+    base: Sequence[TaskScore],
+    objectives: Sequence[Objective],
+) -> tuple[float, ...]:
+    """The means `vector` of `scores` as they would be over the tasks that `base` has values of.
+
+    Where a value is missing it is the base's mean plus the mean difference to it on the tasks that both have: else a
+    candidate would gain by an infrastructure failure on a hard task.
+    """
+    found: list[float] = []
+    for objective, mean in zip(objectives, vector, strict=True):
+        own, other = _by_task(scores, objective.name), _by_task(base, objective.name)
+        both = [task for task in other if task in own]
+        if own.keys() == other.keys() or not both:
+            found.append(mean)
+            continue
+        moved = float(np.mean([own[task] for task in both]))
+        if len(both) < len(other):
+            moved += float(np.mean(list(other.values()))) - float(np.mean([other[task] for task in both]))
+        found.append(min(1.0, max(0.0, moved)))
+    return tuple(found)
+
+
+def _by_task(scores: Sequence[TaskScore], name: str) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for score in scores:
+        if (value := score.values.get(name)) is not None:
+            values.setdefault(score.task_digest, []).append(value)
+    return {task: sum(several) / len(several) for task, several in values.items()}
+
+
 def worth_keeping(child_N_M: Floats, parent_N_M: Floats) -> bool:
     """Whether the child's mean vector is neither dominated by nor equal to the parent's on the same tasks.
 

@@ -20,7 +20,10 @@ TillerError
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from signatures.records import Cost
 
 
 class TillerError(Exception):
@@ -61,19 +64,20 @@ class ProgramFault(UsageError):
     """A strategy program failed by its own doing, which is worth nothing and is never infrastructure.
 
     `kind`: error (it raised), cpu (too many steps, calls or seconds), wall, memory, processes, protocol (it spoke out
-    of turn), illegal (it asked for what cannot be).
+    of turn), illegal (it asked for what cannot be). `cost`: of the models it consulted in the failed decision.
     """
 
-    def __init__(self, message: str, *, kind: FaultKind = "error") -> None:
+    def __init__(self, message: str, *, kind: FaultKind = "error", cost: Cost | None = None) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
+        self.cost = cost
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_fault, (str(self), self.kind))
+        return (_rebuild_fault, (str(self), self.kind, self.cost))
 
 
-def _rebuild_fault(message: str, kind: FaultKind) -> ProgramFault:
-    return ProgramFault(message, kind=kind)
+def _rebuild_fault(message: str, kind: FaultKind, cost: Cost | None) -> ProgramFault:
+    return ProgramFault(message, kind=kind, cost=cost)
 
 
 class InfraError(TillerError, RuntimeError):

@@ -84,13 +84,17 @@ class Program:
             raise UsageError("a strategy program decides within an episode: a state alone does not tell what it does")
         key = (view.around, view.task.digest, tuple(seen.attempt.id for seen in view.history))
         paid = self._owed.pop(key, Paid())
-        found = self._recall(key)
-        if found is None:
-            found = await self._found_out(key, view, paid)
-        if isinstance(found, ProgramFault):
-            raise ProgramFault(str(found), kind=found.kind)
-        pending = _rest(found, len(view.history))
-        _require_legal(pending, view)
+        try:
+            found = self._recall(key)
+            if found is None:
+                found = await self._found_out(key, view, paid)
+            if isinstance(found, ProgramFault):
+                raise ProgramFault(str(found), kind=found.kind)
+            pending = _rest(found, len(view.history))
+            _require_legal(pending, view)
+        except ProgramFault as fault:
+            fault.cost = paid.cost  # what it consulted before it failed is billed all the same
+            raise
         return pending, paid
 
     async def _found_out(self, key: Key, view: View, paid: Paid) -> Reached | ProgramFault:

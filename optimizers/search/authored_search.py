@@ -147,8 +147,8 @@ class Turn:
         self._plan = plan
         self._evaluator = evaluator
         self._book = book
-        self._rng = random.Random(seed_of("authored search", plan.seed))
-        self._number = 0
+        self._rng = random.Random(plan.seed_for("authored search"))
+        self._number = plan.first_number
 
     async def idea(self) -> Idea | None:
         """The next author's program as an idea; None where nothing came of it. Raises Outage."""
@@ -195,7 +195,7 @@ class Turn:
 
     async def _played(self, parent: Candidate, tasks: Sequence[Task]) -> list[Reflection]:
         setup = self._evaluator.setup
-        if not self._evaluator.affords(len(tasks)):
+        if not self._evaluator.affords(len(tasks) + len(self._plan.val)):  # what is written has to be paid for too
             return []
         asked = Request(parent, tasks, seed=self._plan.seed_on("train"), keep_rollouts=True)
         rollouts = [one.rollout for one in await self._evaluator.evaluate(asked) if one.rollout is not None]

@@ -82,7 +82,8 @@ class Loop:
     @property
     def goes_on(self) -> bool:
         """Whether there may be anything left to try."""
-        return self._empty < MOST_EMPTY
+        plan, evaluator = self._book.plan, self._book.evaluator
+        return self._empty < MOST_EMPTY and evaluator.affords(len(plan.val) + plan.minibatch)
 
     def edits(self, digest: str, candidate: Candidate) -> bool:
         """Whether the candidate of that digest is made of rules."""

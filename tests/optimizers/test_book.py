@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from controllers.history import Seen
 from controllers.program import rule_component
 from optimizers.book import MOST_IDLE, Book, Idea
-from optimizers.evaluator import Evaluator
+from optimizers.evaluator import Evaluator, Request, Scored
 from optimizers.meter import Limits
 from optimizers.racing import AllAtOnce, Halving
 from optimizers.search import SearchPlan
 from optimizers.testing_world import TASKS, PlantedObserver, Problem, Told
 from optimizers.vectors import mean_vector
-from signatures.errors import UsageError
+from signatures.errors import ProgramFault, UsageError
 from signatures.records import Candidate
 
 BEST = rule_component(
@@ -208,3 +209,52 @@ async def test_a_fault_ends_the_race(tmp_path: Path) -> None:
     faults = [score for score in found.scores if score.fault]
     assert found.decision == "rejected" and faults[0].fault == "error: it failed on purpose"
     assert set(faults[0].values.values()) == {0.0} and faults[0].spent.attempts == 1
+
+
+class FailsAgain(PlantedObserver):
+    """Fails on a second rollout."""
+
+    fails = False
+
+    def features(self, history: Sequence[Seen]) -> Mapping[str, float]:
+        if self.fails:
+            raise ProgramFault("later")
+        return super().features(history)
+
+
+async def test_a_fault_in_a_repeated_rollout_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = FailsAgain()
+    problem, told = Problem(observer=observer), Told()
+    plan = problem.plan()
+    with problem.evaluator(tmp_path) as evaluator:
+        book, ask = Book(plan, evaluator, told, letter="t"), evaluator.evaluate
+        await book.start()
+
+        async def evaluate(request: Request) -> list[Scored]:
+            observer.fails = request.seed != plan.seed_on("val")
+            return await ask(request)
+
+        monkeypatch.setattr(evaluator, "evaluate", evaluate)
+        best = with_steer(plan, BEST)
+        found = await book.consider(idea(best, plan.start.digest), race=Halving(repeats=3))
+    assert found.decision == "rejected" and found.scores[-1].fault
+    assert best.digest not in book.known and len(book.archive) == 1
+
+
+async def test_an_infrastructure_failure_on_a_hard_task_raises_no_mean(tmp_path: Path) -> None:
+    problem = Problem()
+    plan = problem.plan()
+    with problem.evaluator(tmp_path) as evaluator:
+        book = Book(plan, evaluator, Told(), letter="t")
+        start = await book.start()
+        values = [score.values["correct"] or 0.0 for score in start.scores]
+        hard = {plan.val[place].digest for place in range(8) if not values[place]}
+        lost = sorted(hard)[0]
+        problem.worker.fails = lambda task: OSError("gone") if task.digest == lost else None
+        found = await book.consider(idea(with_steer(plan, BEST)), race=AllAtOnce())
+        entry = next(e for e in book.archive.front() if e.candidate == found.candidate.digest)
+    own = [s.values["correct"] or 0.0 for s in found.scores if s.task_digest != lost]
+    other = [value for value, task in zip(values, plan.val, strict=True) if task.digest != lost]
+    expected = sum(values) / 8 + sum(own) / 7 - sum(other) / 7
+    assert found.decision == "accepted" and entry.vector[0] == pytest.approx(min(1.0, expected)) and entry.n == 7
+    assert entry.vector[0] < sum(own) / 7

@@ -596,3 +596,14 @@ async def test_an_episode_without_any_attempt_scores_zero_whatever_it_says(lab: 
     assert set(scored.score.values.values()) == {0.0}
     assert scored.score.failure is None
     assert lab.worker.calls == []
+
+
+async def test_one_question_is_billed_once_a_run(lab: Lab) -> None:
+    evaluator = lab.evaluator()
+
+    async def ask() -> tuple[Proposal | None, Cost]:
+        return None, Cost(usd=0.5)
+
+    for _ in range(3):
+        assert await evaluator.ask("key", "test", ask) is None
+    assert evaluator.budget.spent.usd == 0.5

@@ -90,6 +90,7 @@ async def trees(lab: Lab) -> Trees:
     return await Trees.of(lab, small_plan(lab.benchmark.tasks("search")))
 
 
+@pytest.mark.slow
 async def test_a_program_better_than_the_seed_is_found_from_most_seeds(lab: Lab) -> None:
     """On fresh tasks of other families, at a budget of twelve programs."""
     tasks = lab.benchmark.tasks("search")
@@ -218,7 +219,7 @@ class Watching:
 async def test_without_a_record_it_reflects_on_what_the_parent_did(lab: Lab) -> None:
     """Live: nothing is recorded, so the losses are those of the parent on a minibatch of the train tasks."""
     plan, author = small_plan(lab.benchmark.tasks("search")), Watching([])
-    evaluator = lab.evaluator(budget=Amounts(attempts=300))
+    evaluator = lab.evaluator(budget=Amounts(attempts=900))
     listening = Listening()
     await AuthoredSearch([author]).search(plan, evaluator, MinedProposer(BARE), listening)
     assert any(losses.moves for losses in author.shown)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from controllers.baselines import seed_candidate
 from controllers.programs import builtin
 from optimizers.collect.collecting import CollectPlan
-from optimizers.evaluator import Evaluator
+from optimizers.evaluator import Evaluator, evaluator_in
 from optimizers.evidence.reflection import Reflection
 from optimizers.journal import Proposal
 from optimizers.meter import Limits
@@ -23,6 +24,8 @@ from optimizers.search.pareto_search import MOST_EMPTY, Batches, Options, Pareto
 from optimizers.setup import Grant
 from optimizers.space import Space
 from optimizers.testing_engines import EngineContract, Maker
+from optimizers.testing_world import SPACE as PLANTED
+from optimizers.testing_world import Editing, Problem, Told
 from signatures.errors import UsageError
 from signatures.records import Amounts, Candidate, Cost, PolicyName
 from tests.worlds.lab import ACTIONS, STEERS, Lab, Listening, small_plan
@@ -142,3 +145,11 @@ def test_options_are_checked() -> None:
     assert isinstance(engine(Kit(space=SPACE)), ParetoSearch)
     with pytest.raises(UsageError, match="no option rando"):
         engine(Kit(space=SPACE, options={"rando": True}))
+
+
+@pytest.mark.parametrize("attempts", [68, 75, 82, 83, 84])
+async def test_a_pool_that_a_minibatch_empties_ends_it_and_is_no_error(tmp_path: Path, attempts: int) -> None:
+    problem = Problem()
+    with evaluator_in(tmp_path, problem.setup, budget=Amounts(attempts=attempts)) as evaluator:
+        archive = await ParetoSearch(PLANTED).search(problem.plan(generations=30), evaluator, Editing(), Told())
+    assert len(archive) and problem.worker.attempts <= attempts

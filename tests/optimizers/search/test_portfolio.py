@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -21,6 +22,8 @@ from optimizers.proposers import Proposer
 from optimizers.proposers.mined import MinedProposer
 from optimizers.replay.tree import TreeReplay
 from optimizers.search import Engine, Kit, Listener, SearchPlan
+from optimizers.search.authored_search import AuthoredSearch, Turn
+from optimizers.search.gepa_search import GepaSearch
 from optimizers.search.null_search import NullSearch
 from optimizers.search.pareto_search import ParetoSearch
 from optimizers.search.portfolio import Member, Portfolio, engine
@@ -28,6 +31,8 @@ from optimizers.search.random_search import RandomSearch
 from optimizers.setup import Grant
 from optimizers.space import Space
 from optimizers.testing_engines import EngineContract, Maker
+from optimizers.testing_world import SPACE as PLANTED
+from optimizers.testing_world import Editing, Problem, Told
 from signatures.errors import UsageError
 from signatures.records import Candidate
 from tests.worlds.lab import ACTIONS, STEERS, Lab, Listening, lamp_follower, small_plan, with_components
@@ -190,3 +195,26 @@ def test_it_is_built_from_ids_with_settings_of_their_own() -> None:
             engine(Kit(space=SPACE, options=wrong))
     with pytest.raises(UsageError, match="at least one"):
         Portfolio([])
+
+
+async def test_gepa_has_a_whole_turn_after_another_engine(tmp_path: Path) -> None:
+    """Its generations are of what is left, also where the start of its turn is known already."""
+    problem, told = Problem(), Told()
+    members = [Member("random", RandomSearch(PLANTED)), Member("gepa", GepaSearch())]
+    with problem.evaluator(tmp_path, Limits(compute=600)) as evaluator:
+        await Portfolio(members).search(problem.plan(generations=12), evaluator, Editing(), told)
+    second = [found for found in told.found_all if found.name.startswith("t2-")]
+    first = next(found for found in told.found_all if found.name.startswith("t2-"))
+    before = max(found.generation for found in told.found_all if found.name.startswith("t1-"))
+    assert first.generation <= before + 1 and len(second) > 2
+
+
+async def test_another_turn_of_authored_search_draws_anew(tmp_path: Path) -> None:
+    problem = Problem()
+    plan, draws = problem.plan(), []
+    with problem.evaluator(tmp_path) as evaluator:
+        for label in ("", "t1-", "t4-"):
+            again = replace(plan, label=label)
+            turn = Turn(AuthoredSearch(()), again, evaluator, Book(again, evaluator, Told(), letter="a"))
+            draws.append((turn._rng.random(), turn._number))
+    assert len({one for one, _ in draws}) == len({number for _, number in draws}) == 3
