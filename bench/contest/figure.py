@@ -9,7 +9,7 @@ from typing import Final
 from bench.contest.table import METRICS, Curves, interval
 
 LABELS: Final = {"hypervolume": "hypervolume of the front on dev", "best": "`correct` of the chosen one on dev"}
-PALE: Final = ("null_search", "random_search")
+PALE: Final = {"null_search": "#000000", "random_search": "#8a8a8a"}
 STYLES: Final = ("-", "--", "-.", ":")
 
 
@@ -31,7 +31,7 @@ def draw(path: Path, worlds: Mapping[str, tuple[Sequence[int], Mapping[str, Curv
             for at, (engine, seeds) in enumerate(sorted(found[metric].items())):
                 means = [interval([values[mark] for values in seeds.values()]) for mark in range(len(marks))]
                 shifted = [mark * (1 + 0.008 * (at - len(engines) / 2)) for mark in marks]
-                colour = "#555555" if engine in PALE else colours[engine]
+                colour = PALE.get(engine, colours[engine])
                 style = STYLES[at % len(STYLES)]
                 ax.plot(shifted, [m for m, _, _ in means], style, color=colour, label=engine, linewidth=1.6)
                 ax.vlines(shifted, [lo for _, lo, _ in means], [hi for *_, hi in means], color=colour, alpha=0.45)
