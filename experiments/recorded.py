@@ -52,26 +52,19 @@ async def answers(config: ReplayConfig) -> list[Estimate | Refusal]:
         chosen = estimators(config, evidence, benchmark.objectives)
         plain = {name: one for name, one in controllers.items() if one.program is None}
         target = None if evidence.log is None else await target_of(evidence.log, plain, Asking())
-        everything = Asked(tuple(controllers), tuple(controllers.values()), None)
-        without = Asked(tuple(plain), tuple(plain.values()), target)
+        programs = {name: one for name, one in controllers.items() if one.program is not None}
+        of_rules = Asked(tuple(plain), tuple(plain.values()), target)
+        of_programs = Asked(tuple(programs), tuple(programs.values()), None)
         found = []
         for one in chosen:
-            on_trees = isinstance(one, ExactTree | FreshDraws)
-            mine = everything if on_trees else without
-            answered = await one.estimate(evidence, mine) if mine.names else []
-            found.append(answered if on_trees else _with_refusals(one.id, controllers, answered))
+            answered = dict(zip(plain, await one.estimate(evidence, of_rules) if plain else [], strict=True))
+            if isinstance(one, ExactTree | FreshDraws):
+                told = await one.estimate(evidence, of_programs) if programs else []
+                answered |= dict(zip(programs, told, strict=True))
+            else:
+                answered |= {name: Refusal(candidate=name, estimator=one.id, reason=OF_PROGRAMS) for name in programs}
+            found.append([answered[name] for name in controllers])
     return [answer for of_one in zip(*found, strict=True) for answer in of_one]
-
-
-def _with_refusals(
-    estimator: str, controllers: Mapping[str, Controller], answered: Sequence[Estimate | Refusal]
-) -> list[Estimate | Refusal]:
-    """The answers in the order of the controllers, a refusal for each strategy program among them."""
-    known = iter(answered)
-    return [
-        next(known) if one.program is None else Refusal(candidate=name, estimator=estimator, reason=OF_PROGRAMS)
-        for name, one in controllers.items()
-    ]
 
 
 def estimators(config: ReplayConfig, evidence: Evidence, objectives: Sequence[Objective]) -> list[Estimator]:

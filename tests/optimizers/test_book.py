@@ -11,12 +11,12 @@ import pytest
 from controllers.history import Seen
 from controllers.program import rule_component
 from optimizers.book import MOST_IDLE, Book, Idea
-from optimizers.evaluator import Evaluator, Request, Scored
+from optimizers.evaluator import Evaluator
 from optimizers.meter import Limits
 from optimizers.racing import AllAtOnce, Halving
 from optimizers.search import SearchPlan
 from optimizers.testing_world import TASKS, PlantedObserver, Problem, Told
-from optimizers.vectors import mean_vector
+from optimizers.vectors import Floats, mean_vector
 from signatures.errors import ProgramFault, UsageError
 from signatures.records import Candidate
 
@@ -222,21 +222,27 @@ class FailsAgain(PlantedObserver):
         return super().features(history)
 
 
-async def test_a_fault_in_a_repeated_rollout_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Trap(Halving):
+    """Lets a candidate win, and from then on every rollout fails: the next ones are repeats."""
+
+    def __init__(self, observer: FailsAgain) -> None:
+        super().__init__(repeats=3)
+        object.__setattr__(self, "observer", observer)
+
+    def wins(self, child_N_M: Floats, rival_N_M: Floats) -> bool:
+        vars(self)["observer"].fails = True
+        return super().wins(child_N_M, rival_N_M)
+
+
+async def test_a_fault_in_a_repeated_rollout_is_a_fault(tmp_path: Path) -> None:
     observer = FailsAgain()
     problem, told = Problem(observer=observer), Told()
     plan = problem.plan()
     with problem.evaluator(tmp_path) as evaluator:
-        book, ask = Book(plan, evaluator, told, letter="t"), evaluator.evaluate
+        book = Book(plan, evaluator, told, letter="t")
         await book.start()
-
-        async def evaluate(request: Request) -> list[Scored]:
-            observer.fails = request.seed != plan.seed_on("val")
-            return await ask(request)
-
-        monkeypatch.setattr(evaluator, "evaluate", evaluate)
         best = with_steer(plan, BEST)
-        found = await book.consider(idea(best, plan.start.digest), race=Halving(repeats=3))
+        found = await book.consider(idea(best, plan.start.digest), race=Trap(observer))
     assert found.decision == "rejected" and found.scores[-1].fault
     assert best.digest not in book.known and len(book.archive) == 1
 

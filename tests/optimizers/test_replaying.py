@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
-
 import pytest
 
 from controllers.baselines import controller_components
@@ -16,7 +13,7 @@ from optimizers.replay.asking import Asking
 from optimizers.replay.tree import Replayed, TreeReplay
 from optimizers.replaying import Answer, Replaying, with_answer
 from optimizers.setup import Grant
-from signatures.errors import Outage, ProgramFault
+from signatures.errors import Outage
 from signatures.records import Amounts, Candidate, Cost, Failure
 from tests.worlds.recorded import OBJECTIVES, TASK, Node, tree_of
 
@@ -115,25 +112,3 @@ def test_a_failure_of_the_replay_is_the_scores_unless_it_has_its_own() -> None:
     failure = Failure(error="ProviderError", message="gone", where="policy steer")
     answer = Answer(Replayed({}, 0.0, Amounts()), failure=failure)
     assert with_answer(score("replay"), answer).failure == failure
-
-
-async def test_a_fault_says_what_was_asked_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    paid = Cost(usd=0.5)
-
-    async def walked(
-        trees: object, task: object, ask: Callable[[str, None], Awaitable[object]], **more: object
-    ) -> None:
-        await ask("stop", None)
-        raise ProgramFault("late", cost=paid)
-
-    async def weights(policy: object, view: object) -> SimpleNamespace:
-        return SimpleNamespace(cost=paid)
-
-    monkeypatch.setattr("optimizers.replaying.walked", walked)
-    monkeypatch.setattr("optimizers.replay.asking.input_digest", lambda policy, view: "key")
-    trees = SimpleNamespace(unknown=lambda: Replayed({}, 0.0, Amounts()))
-    replaying = Replaying(trees, SimpleNamespace(weights=weights))  # type: ignore[arg-type]
-    controller = SimpleNamespace(policies={"stop": SimpleNamespace(tier="resident")}, begins_with_stop=True)
-    answer = await replaying.answer(controller, None, set(), seed=1)  # type: ignore[arg-type]
-    assert answer is not None and answer.fault is not None
-    assert answer.asked == ("key",) and answer.cost.usd == 1.0

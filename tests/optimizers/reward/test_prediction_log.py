@@ -18,7 +18,7 @@ from optimizers.replay.estimates import Bound, Estimate
 from optimizers.reward.calibration import Calibration
 from optimizers.reward.prediction_log import Prediction, PredictionLog, Trained
 from optimizers.reward_model import RewardModel
-from optimizers.vectors import entry_of, mean_vector, worth_keeping
+from optimizers.vectors import entry_of, mean_vector, table, worth_keeping
 from signatures.errors import StoreError
 from signatures.records import Objective
 
@@ -118,7 +118,7 @@ def test_no_comparison_takes_a_prediction() -> None:
     for compare in (
         lambda: mean_vector([prediction()], [CORRECT]),  # type: ignore[list-item]  # as above
         lambda: entry_of([prediction()], [CORRECT], generation=0),  # type: ignore[list-item]
-        lambda: worth_keeping([prediction()], [good], [CORRECT]),  # type: ignore[list-item]
+        lambda: worth_keeping(table([prediction()], [CORRECT]), table([good], [CORRECT])),  # type: ignore[list-item]
     ):
         with pytest.raises(AttributeError):
             compare()
