@@ -21,7 +21,7 @@ from pydantic import JsonValue
 
 from tests.worlds.forked import ROOT, Child, Ended, Forker
 from tests.worlds.small_collect import MOST, collect_arguments
-from tests.worlds.troubled import FAILS, SLEEP_S
+from tests.worlds.troubled import FAILS, HANGS_AFTER, SLEEP_S
 
 PRELOADED = ("experiments.collect.job", "litellm", "tests.worlds.troubled")
 TROUBLED = "tests.worlds.troubled:TroubledWorker"
@@ -185,7 +185,7 @@ def test_a_killed_top_up_goes_on_and_spends_no_more(forker: Forker, tmp_path: Pa
 def test_ctrl_c_ends_with_130_and_the_command_that_goes_on(
     forker: Forker, whole: tuple[Ended, Path], tmp_path: Path
 ) -> None:
-    child = forker.start(collect_arguments(worker=TROUBLED), tmp_path, {SLEEP_S: "0.05"})
+    child = forker.start(collect_arguments(worker=TROUBLED), tmp_path, {HANGS_AFTER: "9"})
     until(child, lambda: attempts_in(tmp_path) > 2)
     child.kill(signal.SIGINT)
     ended = child.wait()

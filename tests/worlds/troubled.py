@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 from controllers import Worker
@@ -16,6 +17,8 @@ from tests.worlds.planted import PlantedBenchmark, PlantedJudge
 
 SLEEP_S = "TROUBLED_SLEEP_S"
 """Seconds that an attempt takes."""
+HANGS_AFTER = "TROUBLED_HANGS_AFTER"
+"""Attempts of the process, after which each takes for ever: whoever interrupts it does so before it ends."""
 FAILS = "TROUBLED_FAILS"
 """A file: while it exists each attempt fails, and appends a byte to it."""
 
@@ -25,6 +28,7 @@ class TroubledWorker:
 
     def __init__(self) -> None:
         self.inner: Worker = PlantedBenchmark().worker(None, None)
+        self.begun = 0
 
     @property
     def fingerprint(self) -> WorkerFingerprint:
@@ -33,6 +37,9 @@ class TroubledWorker:
 
     async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
         """One attempt. Raises ConnectionError, which is tried again, while the file exists."""
+        self.begun += 1
+        if self.begun > int(os.environ.get(HANGS_AFTER, sys.maxsize)):
+            await asyncio.Event().wait()
         await asyncio.sleep(float(os.environ.get(SLEEP_S, "0")))
         _fail_if_asked()
         return await self.inner.attempt(task, context, start)
