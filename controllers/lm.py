@@ -8,25 +8,38 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from controllers.boundary import boundary
+from controllers.local.lm import constrained, endpoint_lm, is_endpoint, local_lm, takes_grammar
+from controllers.local.options import is_local
 from signatures.errors import ProviderError, UsageError
 from signatures.records import Cost
 
 if TYPE_CHECKING:
     import dspy
 
+__all__ = ["answered", "billed", "constrained", "make_lm", "takes_grammar"]
+
 T = TypeVar("T")
 
 
 def make_lm(model: str, settings: Mapping[str, Any] | None = None) -> dspy.LM:
-    """A `dspy.LM` for a LiteLLM model string, with dspy's own cache and retries off.
+    """A `dspy.LM`, with dspy's own cache and retries off.
 
-    Raises UsageError where the model's provider needs a key that the environment lacks.
+    `model`: `local:PATH` of a GGUF file, which a child process serves from the first call on (its `settings`, beside
+    those of the sampler: `controllers.local.options.ServerOptions`); `openai/NAME` with the setting `api_base`, for any
+    OpenAI-compatible endpoint; or a LiteLLM model string. Raises UsageError where the file, its server or the key that
+    the model's provider needs is missing.
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    settings = dict(settings or {})
+    if is_local(model):
+        return local_lm(model, settings)
+    if is_endpoint(model, settings):
+        return endpoint_lm(model, settings)
     import dspy
     import litellm
 
-    settings = dict(settings or {})
+    if model.startswith("openai/") and settings.get("api_base") and not os.environ.get("OPENAI_API_KEY"):
+        settings.setdefault("api_key", "none")
     if "api_key" not in settings and "api_base" not in settings:
         known = litellm.validate_environment(model)
         if known["missing_keys"] and not known["keys_in_environment"]:

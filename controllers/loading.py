@@ -65,7 +65,9 @@ def imported(name: str) -> object:
 
 
 def load_worker(name: str) -> Worker:
-    """A worker that needs no arguments: an id, the user's `package.module:Class`, or the user's plain function.
+    """A worker that needs no arguments: an id, a coding agent's profile, the user's class or the user's plain function.
+
+    The user's are named `package.module:name`.
 
     Raises UsageError where there is none of that name, where it needs arguments, and where it is not a worker.
     """
@@ -73,6 +75,10 @@ def load_worker(name: str) -> Worker:
         from controllers.workers.function import FunctionWorker
 
         return FunctionWorker(found)
+    if name in Loader("controllers").ids("profiles"):
+        from controllers.workers.command import CommandWorker, agent_config
+
+        return CommandWorker(agent_config(name))
     kind = Loader("controllers").load("workers", name)
     needed = [
         parameter.name

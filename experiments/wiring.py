@@ -138,12 +138,14 @@ def model_of(name: str | None, api_base: str | None, max_tokens: int | None = No
     import litellm
 
     from controllers.lm import make_lm
+    from controllers.local.options import is_local
 
     litellm.suppress_debug_info = True  # else it prints advice to stdout, into the JSON
-    try:
-        litellm.get_llm_provider(name, api_base=api_base)
-    except litellm.BadRequestError as error:
-        raise UsageError(f"model {name!r}: LiteLLM knows no such provider; write PROVIDER/MODEL") from error
+    if not is_local(name):
+        try:
+            litellm.get_llm_provider(name, api_base=api_base)
+        except litellm.BadRequestError as error:
+            raise UsageError(f"model {name!r}: LiteLLM knows no such provider; write PROVIDER/MODEL") from error
     settings = {"api_base": api_base or None, "max_tokens": max_tokens}
     return make_lm(name, {key: value for key, value in settings.items() if value is not None})
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
 from optimizers.archive import Archive, Entry
 from optimizers.evaluator import Evaluator, Request
+from optimizers.ideas import Idea
 from optimizers.racing import DEFAULT, AllAtOnce, Race
 from optimizers.records import TaskScore
 from optimizers.repeating import repeated
@@ -29,19 +29,6 @@ class Behaviour(Protocol):
 
     async def digest(self, candidate: Candidate) -> str | None:
         """Equal for candidates that decide alike; None where that cannot be said without asking a model."""
-
-
-@dataclass(frozen=True)
-class Idea:
-    """A candidate to be considered, and the one hypothesis that it stands for."""
-
-    candidate: Candidate
-    proposer: str
-    hypothesis: str
-    "one sentence"
-    parents: tuple[str, ...] = ()
-    "digests of accepted candidates"
-    evidence: str = ""
 
 
 class _Looked(NamedTuple):
@@ -70,7 +57,7 @@ class Book:
         self.count = 0
         "candidates that were looked at beside the start, duplicates left out"
         self._generation = plan.first
-        self._in_generation = self._idle = 0
+        self._in_generation = self._idle = self._free = self._compute = 0
         self._closed = plan.first - 1
         self._shared = 0.0
         self._tables: dict[str, Floats] = {}
@@ -102,14 +89,27 @@ class Book:
     def open(self) -> bool:
         """Whether another candidate may be considered: nobody halted the search, and nothing is used up.
 
-        Where neither compute nor live attempts are limited, the plan's generations are the end.
+        Where neither compute nor live attempts are limited, the plan's candidates are the end. Where one of them is,
+        so many candidates in a row that took no compute are: such a limit would never be reached.
         """
-        plan, evaluator = self.plan, self.evaluator
-        if plan.halted() or evaluator.meter.over() is not None or self._idle >= MOST_IDLE:
+        return self.open_for(0)
+
+    def open_for(self, train: int) -> bool:
+        """Whether one may be considered for which so many train tasks are evaluated beside; the meter is told why not.
+
+        Nothing is told of a search that was halted, or that has looked at the plan's candidates: that was asked for.
+        """
+        meter, most = self.evaluator.meter, self.plan.generations * self.plan.iterations
+        meter.closed = None
+        if self.plan.halted() or (not self.bounded and self.count >= most):
             return False
-        if not self.bounded and self.count >= plan.generations * plan.iterations:
-            return False
-        return evaluator.affords(len(plan.val))
+        if self._idle >= MOST_IDLE:
+            meter.closed = f"candidates in a row that were known or are not supported: {self._idle}"
+        elif self._free >= max(1, most):
+            meter.closed = f"candidates in a row that took no compute: {self._free}"
+        else:
+            meter.closed = self.evaluator.short(len(self.plan.val) + train)
+        return meter.closed is None
 
     async def start(self) -> Found:
         """The plan's start on the val tasks, a generation of its own. Raises UsageError where a limit ends it first."""
@@ -122,7 +122,7 @@ class Book:
         self._keep(plan.start, _Looked("seed", scores))
         found = self._tell(Idea(plan.start, "start", "where the search starts"), "seed", scores)
         self._close_to(plan.first)
-        self._shared = self.evaluator.share()
+        self._shared, self._compute = self.evaluator.share(), self.evaluator.tally.attempts
         return found
 
     async def consider(self, idea: Idea, *, race: Race | None = DEFAULT) -> Found:
@@ -196,7 +196,7 @@ class Book:
             if entry.candidate in self.known:
                 scores = self.scores_of(entry.candidate)
                 more = await repeated(self, self.known[entry.candidate], scores, most=race.repeats)
-                self.archive.add(self._entry([*scores, *more], generation=entry.generation))
+                self.archive.add(self.entry([*scores, *more], generation=entry.generation))
 
     def _rivals(self, idea: Idea) -> list[str]:
         parents = [digest for digest in idea.parents if digest in self.evaluator.members.scores]
@@ -231,9 +231,9 @@ class Book:
         if values_N_M is not None:
             self._tables[candidate.digest] = values_N_M
         known_N_M = values_N_M if self._distinct and not repeats else None
-        self.archive.add(self._entry([*scores, *repeats], generation=self._generation, values_N_M=known_N_M))
+        self.archive.add(self.entry([*scores, *repeats], generation=self._generation, values_N_M=known_N_M))
 
-    def _entry(self, scores: Sequence[TaskScore], *, generation: int, values_N_M: Floats | None = None) -> Entry:
+    def entry(self, scores: Sequence[TaskScore], *, generation: int, values_N_M: Floats | None = None) -> Entry:
         """As the archive compares it: its means are of the tasks that the first of all members has values of."""
         objectives = self.evaluator.setup.objectives
         entry = entry_of(scores, objectives, generation=generation, values_N_M=values_N_M)
@@ -252,7 +252,10 @@ class Book:
     def _told(self, idea: Idea, decision: Decided, scores: Sequence[TaskScore]) -> Found:
         """Tell, and count."""
         self.count += decision != "duplicate"
-        self._idle = self._idle + 1 if decision in ("duplicate", "unsupported") else 0
+        idle, compute = decision in ("duplicate", "unsupported"), self.evaluator.tally.attempts
+        self._idle = self._idle + 1 if idle else 0
+        self._free = 0 if compute > self._compute else self._free + (not idle)
+        self._compute = compute
         return self._tell(idea, decision, scores)
 
     def _tell(self, idea: Idea, decision: Decided, scores: Sequence[TaskScore]) -> Found:

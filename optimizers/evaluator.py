@@ -25,7 +25,7 @@ from optimizers.replay.tree import TreeReplay
 from optimizers.replaying import Answer, Replaying, ruled, with_answer
 from optimizers.setup import Grant, Setup
 from signatures.digest import digest_of
-from signatures.errors import FirewallBreach, ProgramFault
+from signatures.errors import FirewallBreach
 from signatures.records import Amounts, Candidate, Cost, Episode, Failure, PolicyName, Split, Task
 
 __all__ = ["Evaluator", "Request", "Scored", "evaluator_in"]
@@ -139,7 +139,7 @@ class Evaluator:
         """
         known = self._journal.proposal(key)
         if known is None:
-            if self.meter.over() is not None:
+            if self.meter.reached() is not None:
                 return None
             known = await self._proposed(name, ask)
             self._journal.write_proposal(key, known, wall_s=self.meter.stamp())
@@ -173,11 +173,21 @@ class Evaluator:
 
     def affords(self, tasks: int) -> bool:
         """Whether a candidate on so many tasks can be paid for; with replay, what cannot be attempted is set aside."""
-        if self.meter.over() is not None:
-            return False
-        limited = [name for name in RESOURCES if name != "attempts" or not self.replays]
-        left = [amount for name in limited if (amount := self.budget.left(name)) is not None]
-        return all(amount > 0 for amount in left) and (self.replays or self._payable(tasks))
+        return self.short(tasks) is None
+
+    def short(self, tasks: int) -> str | None:
+        """What does not pay for a candidate on so many tasks, in words; None where everything does."""
+        if (reached := self.meter.reached()) is not None:
+            return reached
+        for name in RESOURCES:
+            left = self.budget.left(name)
+            if left is None or (name == "attempts" and self.replays):
+                continue
+            need = self.cost_of(tasks) if name == "attempts" else 0
+            if left <= 0 or left < need:
+                may = f", and another candidate may take {need}" if left > 0 else ""
+                return f"{name}: {left:g} left of {getattr(self.budget.granted, name):g}{may}"
+        return None
 
     def share(self) -> float:
         """The share of the most used-up limit on [0, 1], the live pool among them where everything runs live."""
@@ -208,9 +218,7 @@ class Evaluator:
         missing: list[tuple[str, Task]] = []
         for key, task in todo:
             answer = answers.get(key)
-            if isinstance(answer, ProgramFault):
-                fresh[key] = Scored(self._live.faulted(request, task, answer))
-            elif answer is not None and answer.fault is not None:
+            if answer is not None and answer.fault is not None:
                 fresh[key] = Scored(with_answer(self._live.faulted(request, task, answer.fault), answer))
             elif answer is None or not answer.counts:
                 missing.append((key, task))
@@ -218,19 +226,16 @@ class Evaluator:
                 fresh[key] = self._replayed(request, task, answer)
             else:
                 fresh[key] = self._aside(request, task, answer, cut=flight.refused or "")
-        found = {key: answer for key, answer in answers.items() if isinstance(answer, Answer)}
         if self.replays and not self._payable(len(missing), request.grant):
-            return fresh | {k: self._aside(request, t, found.get(k), cut=flight.refused or "") for k, t in missing}
+            return fresh | {k: self._aside(request, t, answers.get(k), cut=flight.refused or "") for k, t in missing}
         held = self.budget.reserve(Amounts(attempts=self.cost_of(len(missing), request.grant)))
         try:
             live = await self._live.play(request, missing, flight if self.meter.limited else None)
         finally:
             held.refund()
-        return fresh | {k: one._replace(score=with_answer(one.score, found.get(k))) for k, one in live.items()}
+        return fresh | {k: one._replace(score=with_answer(one.score, answers.get(k))) for k, one in live.items()}
 
-    async def _answers(
-        self, request: Request, todo: Sequence[tuple[str, Task]], flight: Flight
-    ) -> dict[str, Answer | ProgramFault]:
+    async def _answers(self, request: Request, todo: Sequence[tuple[str, Task]], flight: Flight) -> dict[str, Answer]:
         """What the record says of each task of which it holds anything, whether or not that is enough."""
         replay = self._replay
         if replay is None or not replay.answers or request.grant not in (None, self.setup.grant):
@@ -239,18 +244,15 @@ class Evaluator:
         if not replay.covers(controller):
             return {}
 
-        async def one(item: tuple[str, Task]) -> Answer | ProgramFault | None:
-            try:
-                return await replay.answer(controller, item[1], self._asked, seed=request.seed)
-            except ProgramFault as fault:
-                return fault
+        async def one(item: tuple[str, Task]) -> Answer | None:
+            return await replay.answer(controller, item[1], self._asked, seed=request.seed)
 
-        async def priced(item: tuple[str, Task]) -> Answer | ProgramFault | None:
+        async def priced(item: tuple[str, Task]) -> Answer | None:
             ticket = flight.ticket(live=False)
             try:
                 await ticket.admit(1, Amounts())
                 answer = await one(item)
-                ticket.landed(amounts_of(answer.cost) if isinstance(answer, Answer) else Amounts())
+                ticket.landed(Amounts() if answer is None else amounts_of(answer.cost))
                 return answer
             except LimitReached:
                 return None  # what is missing here is set aside, because the flight is refused

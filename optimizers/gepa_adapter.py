@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple, cast
 
 from gepa.core.adapter import EvaluationBatch
 
-from optimizers.book import Book, Idea
+from optimizers.book import Book
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Request, Scored
 from optimizers.evidence.gathered import gather
-from optimizers.journal import Proposal
+from optimizers.ideas import Idea, idea_of
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race, paired
 from optimizers.records import TaskScore
@@ -120,7 +120,7 @@ class Adapter:
                 proposal = self.bridge.call(ask)
                 if proposal is None or proposal.text == candidate[name]:
                     continue
-                idea = _idea(parent, name, proposal)
+                idea = idea_of(proposal, parent, name, parents=(parent.digest,))
                 if not self.bridge.call(self._duplicate(idea)):
                     self._ideas[idea.candidate.digest] = idea
                     return {name: proposal.text}
@@ -153,13 +153,18 @@ class Adapter:
         return known
 
     def _promising(self, child: Sequence[TaskScore], parent: Sequence[TaskScore]) -> bool:
-        """By the race's comparison; a child that changed nothing on the minibatch has nothing to speak for it."""
+        """By the race's comparison; a child that changed nothing on the minibatch has nothing to speak for it.
+
+        Where no task has values of both there was nothing to compare, and the race on the val tasks is left to decide.
+        """
         if any(score.fault for score in child):
             return False
         objectives = self._evaluator.setup.objectives
         child_N_M, parent_N_M = table(child, objectives), table(parent, objectives)
-        changed = bool(paired(child_N_M, parent_N_M).any())
-        return changed and self._race.plausible(child_N_M, parent_N_M)
+        differences_N_M = paired(child_N_M, parent_N_M)
+        if not len(differences_N_M):
+            return True
+        return bool(differences_N_M.any()) and self._race.plausible(child_N_M, parent_N_M)
 
     def _batch(self, scored: Sequence[Scored], capture_traces: bool) -> EvaluationBatch[Any, Any]:
         """gepa wants a number for each item: a missing value is the mean of those there are, which moves nothing.
@@ -186,17 +191,3 @@ class Adapter:
 def _policy(name: str) -> PolicyName:
     """gepa names components by str."""
     return cast(PolicyName, name)
-
-
-def _idea(parent: Candidate, component: str, proposal: Proposal) -> Idea:
-    """The child that a proposal makes of its parent, and the hypothesis that it was made on."""
-    said = proposal.hypothesis or f"Another {component} does better" + (
-        f": {proposal.evidence}" if proposal.evidence else "."
-    )
-    return Idea(
-        candidate=Candidate(components={**parent.components, component: proposal.text}),
-        proposer=proposal.proposer,
-        hypothesis=said,
-        parents=(parent.digest,),
-        evidence=proposal.evidence,
-    )

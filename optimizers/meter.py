@@ -73,6 +73,8 @@ class Meter:
         self._dearest_flying: dict[str, float] = {}
         self.held = 0
         "attempts under way"
+        self.closed: str | None = None
+        "what else has ended the search, in the words of its book"
 
     @property
     def limited(self) -> bool:
@@ -96,6 +98,10 @@ class Meter:
         return min(1.0, max(shares, default=0.0))
 
     def over(self) -> str | None:
+        """What the search ended by, in words: the limit that is reached, or what its book was closed by."""
+        return self.reached() or self.closed
+
+    def reached(self) -> str | None:
         """The limit that is reached, in words; None while there is something left of each.
 
         An evaluation that was cut short by a limit has reached it, even where a cheaper one might still fit.

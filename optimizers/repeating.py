@@ -9,7 +9,6 @@ import numpy as np
 
 from optimizers.evaluator import Request
 from optimizers.records import TaskScore
-from optimizers.vectors import entry_of
 from signatures.digest import seed_of
 
 if TYPE_CHECKING:
@@ -73,6 +72,6 @@ def _within(first: Sequence[TaskScore], more: Sequence[TaskScore], name: str) ->
 
 def _contends(book: Book, scores: Sequence[TaskScore]) -> bool:
     """Whether nothing on the front dominates these scores."""
-    vector = entry_of(scores, book.evaluator.setup.objectives, generation=0).vector
+    vector = book.entry(scores, generation=0).vector
     front = [entry.vector for entry in book.archive.front()]
     return not any(all(a >= b for a, b in zip(other, vector, strict=True)) and other != vector for other in front)

@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     failure: Failure | None = None
     "set where a model could not be asked"
     fault: ProgramFault | None = None
-    "set where the program failed after models may have been asked"
+    "set where the program failed, for which models may have been asked before"
 
     @property
     def counts(self) -> bool:
@@ -73,8 +73,7 @@ class Replaying:
         `billed` holds the digests of inputs that somebody paid for already; those asked here are added.
         """
         if self.asking is None or ruled(controller):
-            value = await self.trees.value(controller, task)
-            return None if value is None else Answer(value)
+            return await self._enumerated(controller, task)
         bill = _Bill(self.asking, controller, billed)
         failure = None
         try:
@@ -89,6 +88,14 @@ class Replaying:
         if value is None:
             return None
         return Answer(value, tuple(bill.asked), bill.saved, bill.cost, _shared(bill.worth, self.walks), failure)
+
+    async def _enumerated(self, controller: Controller, task: Task) -> Answer | None:
+        """The answer of rules and of programs without a model, which nobody is paid for."""
+        try:
+            value = await self.trees.value(controller, task)
+        except ProgramFault as fault:
+            return Answer(self.trees.unknown(), fault=fault)
+        return None if value is None else Answer(value)
 
 
 class _UnaskedError(Exception):

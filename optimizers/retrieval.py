@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from optimizers.setup import Grant
 from optimizers.store import Stored
-from signatures.records import Candidate, Task, WorkerFingerprint
+from signatures.records import Task, WorkerFingerprint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +61,6 @@ class Shelf:
         if relevance < self.threshold:
             return Retrieved(None, relevance, f"relevance {relevance:.2f} is below {self.threshold:g}")
         return Retrieved(stored, relevance, f"relevance {relevance:.2f}: {stored.name}")
-
-    def candidate(self, task: Task, otherwise: Candidate) -> Candidate:
-        """The candidate that plays the task: the retrieved one, or `otherwise`."""
-        found = self.retrieve(task).stored
-        return otherwise if found is None else found.candidate
 
 
 class _Index:

@@ -120,15 +120,6 @@ class RewardModel:
         return values_P_M
 
 
-def fit(log: EpisodeLog, *, texts: Mapping[str, str] | None = None, version: str, seed: int = 0) -> RewardModel:
-    """Train on every recorded round; the target of each objective is the scaled value of the whole episode.
-
-    `texts` gives the steer text of an action; `version` names the corpus. The result is a function of the arguments,
-    and the order of episodes in the log means nothing. Raises NoSupport for a log of fewer than five tasks.
-    """
-    return _fitted(log, training_rows(log, texts or {}), texts or {}, version, seed)
-
-
 def best_first(predictions: Sequence[Prediction], objectives: Sequence[str]) -> list[Prediction]:
     """Sorted by the first objective, then the next, best first; equal ones by name. Raises UsageError."""
     unknown = [name for name in objectives if any(name not in one.predicted for one in predictions)]
@@ -182,6 +173,11 @@ class RewardModels:
 
 
 def _fitted(log: EpisodeLog, rows: TrainingRows, texts: Mapping[str, str], version: str, seed: int) -> RewardModel:
+    """Train on every recorded round; the target of each objective is the scaled value of the whole episode.
+
+    `texts` gives the steer text of an action; `version` names the corpus. The result is a function of the arguments,
+    and the order of episodes in the log means nothing. Raises NoSupport for a log of fewer than five tasks.
+    """
     columns = [Rows(rows.columns_N_D, rows.outcomes_N_M[:, m], rows.task_N, seed) for m in range(len(log.objectives))]
     trained = Trained(
         fingerprint=fingerprint_of(rows, log, texts, version, seed),

@@ -57,15 +57,16 @@ def entry_of(
 ) -> Entry:
     """The archive's entry of a candidate from its scores on the val tasks, repeats of a task among them.
 
+    Evaluations without any value stand behind nothing; those that lack some count, since they move the other means.
     `values_N_M`: their table, where it is there already and no task is in it twice.
     """
     if values_N_M is not None and not np.isnan(values_N_M).any():
         vector = tuple(min(1.0, float(column_N.mean())) for column_N in np.ascontiguousarray(values_N_M.T))
         return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, len(scores)), generation=generation)
     values_N_M = table(scores, objectives)
-    whole = int((~np.isnan(values_N_M)).all(axis=1).sum())
+    measured = int((~np.isnan(values_N_M)).any(axis=1).sum())
     vector = _means(values_N_M, scores, objectives)
-    return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, whole), generation=generation)
+    return Entry(candidate=scores[0].candidate, vector=vector, n=max(1, measured), generation=generation)
 
 
 def level(

@@ -6,7 +6,8 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from controllers.lm import answered
+from controllers.choosing import action_grammar
+from controllers.lm import answered, constrained
 from controllers.policies import View, Weights
 from controllers.prompts import SHOWN
 from signatures.digest import canonical_json
@@ -20,7 +21,7 @@ class LMPolicy:
     """Wraps a `dspy.Predict`. The model names an action and a confidence; the sampler draws.
 
     An answer that does not parse, or names no legal action, gives uniform weights: what a model or a worker
-    writes cannot force an action through the parser.
+    writes cannot force an action through the parser. A local model is held to answers that parse.
     """
 
     def __init__(self, name: PolicyName, lm: dspy.LM, *, tier: Tier = "frontier", instructions: str | None = None):
@@ -62,7 +63,8 @@ class LMPolicy:
             "observations": [one.line for one in shown],
             "legal": list(view.legal),
         }
-        answer, cost = await answered(self.predict, self.lm, inputs)
+        lm = constrained(self.lm, action_grammar(view.legal))
+        answer, cost = await answered(self.predict, lm, inputs)
         return Weights(_weights(answer, view.legal), tuple(one.id for one in shown), cost)
 
 

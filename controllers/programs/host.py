@@ -8,6 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, get_args
 
@@ -72,12 +73,12 @@ class Host:
         while not self._lock.acquire(blocking=False):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         try:
-            body = await self._asked(request)
-            if body is None:  # killed from outside, perhaps: a program is a function, so it may be asked again
+            with ExitStack() as unless_asked:
+                unless_asked.callback(self._drop)
                 body = await self._asked(request)
-        except BaseException:
-            self._drop()
-            raise
+                if body is None:  # killed from outside, perhaps: a program is a function, so it may be asked again
+                    body = await self._asked(request)
+                unless_asked.pop_all()
         finally:
             self._lock.release()
         if body is None:
@@ -128,7 +129,8 @@ class Child:
         """
         self.cpu_s = 0.0
         self.talk = _start(limits, files or child_files())
-        try:
+        with ExitStack() as unless_started:
+            unless_started.callback(self.talk.close)
             first: dict[str, object] = {
                 "source": source,
                 "limits": limits.model_dump(include={"steps", "calls", "cpu_s"}),
@@ -139,9 +141,7 @@ class Child:
             self.talk.settled()
             if "refused" in reply:
                 raise ProgramRefused(f"strategy program: its process refuses it: {reply['refused']}")
-        except BaseException:
-            self.talk.close()
-            raise
+            unless_started.pop_all()
 
     async def ask(self, body: dict[str, object], wall_s: float) -> dict[str, object] | None:
         """Send, and wait for the answer: at once, as nearly always, or beside the event loop.

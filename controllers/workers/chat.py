@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["ChatWorker"]
 
 NOT_SENT: Final = frozenset({"n", "rollout_id", "num_generations", "prompt_cache"})
+SEEDS: Final = 1 << 31
+"""Servers take seeds of 31 bits."""
+
+
+def _not_said(value: object) -> bool:
+    """Left out of the config's digest, so that a worker from before the field keeps its fingerprint."""
+    return value is None
 
 
 class ChatConfig(Record):
@@ -37,6 +45,8 @@ class ChatConfig(Record):
     "json: one JSON object a turn, for any model; native: the provider's function calling"
     keep_conversation: bool = True
     "without a world: hand the conversation on as the state"
+    send_seed: Annotated[bool | None, Field(exclude_if=_not_said)] = None
+    "send the attempt's seed with each request, unless the model's settings hold one; None: to a local model alone"
 
 
 class ChatWorker:
@@ -68,7 +78,8 @@ class ChatWorker:
         """Talk until the model answers or a limit is reached."""
         world = granted(self._world, context.steer.tools) if self._world else None
         session = world.session(task.digest, start) if world else None
-        talk = Conversation(self._lm, partial(self._request, world), session, self._config.protocol)
+        make_request = partial(self._request, world, self._seed(context))
+        talk = Conversation(self._lm, make_request, session, self._config.protocol)
         talk.open(task.prompt, context.steer.text, None if session else start)
         limit = self._config.turns_limit if context.turns_limit is None else context.turns_limit
         started = time.perf_counter()
@@ -90,7 +101,14 @@ class ChatWorker:
             outcome=talk.outcome,
         )
 
-    def _request(self, world: World | None, messages: list[Any]) -> Any:
+    def _seed(self, context: AttemptContext) -> int | None:
+        """The seed to send: attempts differ by it, and the same attempt of a local model is sampled alike again."""
+        send = self._config.send_seed
+        if send is None:
+            send = self._lm.model.startswith("local/")
+        return context.seed % SEEDS if send and "seed" not in self._settings() else None
+
+    def _request(self, world: World | None, seed: int | None, messages: list[Any]) -> Any:
         """The `dspy.lm15.Request` for `messages`, with the sampling settings of the model."""
         from dspy.lm15 import Config, FunctionTool, Request, request_from_openai_chat
 
@@ -105,6 +123,8 @@ class ChatWorker:
         if settings:
             body = {"model": self._lm.model, "messages": [{"role": "user", "content": "-"}], **settings}
             config = request_from_openai_chat(body).config
+        if seed is not None:
+            config = replace(config, seed=seed)
         return Request(model=self._lm.model, system=system, messages=messages, tools=tools, config=config)
 
     def _settings(self) -> dict[str, Any]:

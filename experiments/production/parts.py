@@ -106,7 +106,7 @@ def policy_models(config: ProductionConfig) -> Models:
     for name in names:
         lm = model_of(name, config.api_base)
         if lm is not None:
-            made[name] = lm
+            made[lm.model] = lm  # as a saved controller names it, which for a file is not as it was given
     return made if len(made) > 1 else next(iter(made.values()), None)
 
 

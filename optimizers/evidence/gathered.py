@@ -13,7 +13,6 @@ from optimizers.evidence.episodes_told import EpisodeTold
 from optimizers.evidence.reflection import Reflection, reflections
 from optimizers.replay.tree import TreeReplay
 from optimizers.setup import Setup
-from signatures.digest import digest_of
 from signatures.errors import ProgramFault
 from signatures.records import Candidate, Task
 
@@ -41,12 +40,6 @@ class Evidence(Sequence[Reflection]):
 
     def __len__(self) -> int:
         return len(self.moves)
-
-    @property
-    def digest(self) -> str:
-        """Names what is in it."""
-        moves = [move.content_digest() for move in self.moves]
-        return digest_of(moves, [one.id for one in self.episodes], [one.id for one in self.pairs])
 
     def only(self, component: str) -> Evidence:
         """What concerns one component: the moves of that policy, every episode, the pairs that differ in it.

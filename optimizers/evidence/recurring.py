@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -69,10 +69,6 @@ class Findings:
             finally:
                 log.close()
         return True
-
-    def counts(self) -> Mapping[str, int]:
-        """Finding id -> runs that showed it on evidence of their own. Raises StoreError."""
-        return {one.finding.id: one.count for one in self.recurrent(least=1)}
 
     def recurrent(self, *, least: int = LEAST_RUNS) -> tuple[Recurrence, ...]:
         """The findings of at least so many runs, the most frequent first, then the gravest. Raises StoreError."""

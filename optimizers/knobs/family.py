@@ -124,11 +124,6 @@ class Family:
         return Lists(self.space, self.attempts, own)
 
 
-def knobs_of(space: Space, start: Candidate, *, attempts: int, lm: dspy.LM | None = None) -> tuple[Knob, ...]:
-    """The knobs of the family of decision lists around `start`."""
-    return Family(start, space, attempts, lm).knobs
-
-
 def _rules_of(candidate: Candidate, name: PolicyName) -> RuleList | None:
     """The decision list of a component; None where it is missing or something else."""
     try:

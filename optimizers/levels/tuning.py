@@ -8,8 +8,9 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from optimizers.book import Book, Idea
+from optimizers.book import Book
 from optimizers.evaluator import Evaluator
+from optimizers.ideas import Idea
 from optimizers.levels.settings import SearchSettings, neighbours, settings_of
 from optimizers.racing import Halving, Race
 from optimizers.search import Listener, SearchPlan

@@ -103,11 +103,6 @@ def refusals(supports: Sequence[Support], log: EpisodeLog, target: Target) -> li
     return [propensities or _own(support, log, target, c) for c, support in enumerate(supports)]
 
 
-def refusal(support: Support, log: EpisodeLog, target: Target, c: int) -> str | None:
-    """`refusals` of the candidate at position c alone."""
-    return _propensities(log) or _own(support, log, target, c)
-
-
 def _propensities(log: EpisodeLog) -> str | None:
     """What all candidates are refused for: a draw whose probability is not known weighs nothing."""
     wrong_N_K = ~usable(log)

@@ -51,7 +51,7 @@ class SearchPlan:
     generations: int
     "the end of a search that neither compute nor live attempts limit; of any other, how often it tells of progress"
     iterations: int
-    "per generation, where nothing limits the search"
+    "per generation, where nothing limits the search; so many candidates in a row that take no compute end any search"
     minibatch: int
     label: str = ""
     "put before the names of candidates"

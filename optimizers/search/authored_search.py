@@ -20,10 +20,11 @@ from optimizers.archive import Archive
 from optimizers.authors import Author, Losses
 from optimizers.authors.grammar import GrammarAuthor
 from optimizers.authors.shapes import consults
-from optimizers.book import Book, Idea
+from optimizers.book import Book
 from optimizers.evaluator import Evaluator, Request
 from optimizers.evidence.contrast import shown_pairs, tree_pairs
 from optimizers.evidence.reflection import Reflection, reflections
+from optimizers.ideas import Idea
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race
 from optimizers.search import Engine, Kit, Listener, SearchPlan

@@ -7,9 +7,10 @@ import random
 from pydantic import Field
 
 from optimizers.archive import Archive
-from optimizers.book import Behaviour, Book, Idea
+from optimizers.book import Behaviour, Book
 from optimizers.drawing import drawn, require_rules
 from optimizers.evaluator import Evaluator
+from optimizers.ideas import Idea
 from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
 from optimizers.search import Engine, Kit, Listener, SearchPlan

@@ -138,7 +138,7 @@ class Pace:
         book, plan = adapter.book, adapter.book.plan
         if self._idle >= MOST_IDLE or (not book.bounded and self._iterations >= plan.generations * plan.iterations):
             return True
-        return not book.open or not book.evaluator.affords(len(plan.val) + 2 * plan.minibatch)
+        return not book.open_for(2 * plan.minibatch)
 
     def on_iteration_end(self, event: Any) -> None:
         """One iteration more. Many in a row in which nothing was proposed are the end of a search without another."""

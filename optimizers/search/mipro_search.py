@@ -20,11 +20,12 @@ from controllers.policies.lm import LMPolicy
 from controllers.program import controller_of
 from controllers.scripted_engine import prompt_text
 from optimizers.archive import Archive
-from optimizers.book import Book, Idea
+from optimizers.book import Book
 from optimizers.bridge import Bridge
 from optimizers.demos import DemoPlan, Told, demo_sets
 from optimizers.evaluator import Evaluator, Request
 from optimizers.evidence.reflection import reflections
+from optimizers.ideas import Idea
 from optimizers.journal import Proposal
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT
@@ -113,9 +114,11 @@ def asking(candidate: Candidate, evaluator: Evaluator) -> list[PolicyName]:
 async def mined_from(plan: SearchPlan, evaluator: Evaluator, book: Book) -> list[Told]:
     """The moves that demos are mined from: recorded ones of the train tasks, else those of the start played on some."""
     told = [Told(task, move) for task in plan.train for move in evaluator.recorded_moves(task.digest)]
-    if told or not book.open:
+    if told:
         return told
     tasks, setup = plan.train[:MOST_PLAYED], evaluator.setup
+    if not book.open_for(len(tasks)):  # a candidate that is shown the demos has to be paid for too
+        return []
     request = Request(plan.start, tasks, seed=plan.seed_on("train"), keep_rollouts=True)
     for task, one in zip(tasks, await evaluator.evaluate(request), strict=True):
         if one.rollout is not None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic import Field
 
 from optimizers.archive import Archive
-from optimizers.book import Behaviour, Book, Idea
+from optimizers.book import Behaviour, Book
 from optimizers.evaluator import Evaluator
+from optimizers.ideas import Idea
 from optimizers.knobs.family import Family
 from optimizers.knobs.programs import built_in
 from optimizers.paying import require_budget

@@ -15,16 +15,16 @@ from typing import Final
 from controllers.baselines import seed_candidate
 from controllers.program import NAMES
 from optimizers.archive import Archive
-from optimizers.book import Behaviour, Book, Idea
-from optimizers.drawing import drawn, require_rules
+from optimizers.book import Behaviour, Book
+from optimizers.drawing import drawn, editable
 from optimizers.evaluator import Evaluator, Request
 from optimizers.evidence.reflection import Reflection, reflections
+from optimizers.ideas import Idea, idea_of
 from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race
 from optimizers.search import Engine, Kit, Listener, SearchPlan
 from optimizers.space import Space
-from signatures.errors import UsageError
 from signatures.records import Candidate, Record, Task
 
 MOST_DRAWS: Final = 20
@@ -61,7 +61,7 @@ class ParetoSearch:
             await book.consider(
                 Idea(seed_candidate(), "start", "Rules do better than the start.", (plan.start.digest,))
             )
-        while book.open and loop.goes_on:
+        while loop.goes_on:
             await loop.iteration()
         return book.close()
 
@@ -81,19 +81,13 @@ class Loop:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there may be anything left to try."""
-        plan, evaluator = self._book.plan, self._book.evaluator
-        return self._empty < MOST_EMPTY and evaluator.affords(len(plan.val) + plan.minibatch)
+        """Whether there may be anything left to try, and it can be paid for with a minibatch."""
+        return self._empty < MOST_EMPTY and self._book.open_for(self._book.plan.minibatch)
 
     def edits(self, digest: str, candidate: Candidate) -> bool:
         """Whether the candidate of that digest is made of rules."""
         if digest not in self._edits:
-            try:
-                require_rules(candidate, self._engine.space, "pareto_search")
-            except UsageError:
-                self._edits[digest] = False
-            else:
-                self._edits[digest] = True
+            self._edits[digest] = editable(candidate, self._engine.space)
         return self._edits[digest]
 
     async def iteration(self) -> None:
@@ -116,9 +110,9 @@ class Loop:
                 return found
         return [seed_candidate()]
 
-    def _idea(self, child: Candidate, parent: Candidate, proposer: str, said: str, evidence: str = "") -> Idea:
-        parents = (parent.digest,) if parent.digest in self._book.known else ()
-        return Idea(child, proposer, said, parents, evidence)
+    def _known(self, parent: Candidate) -> tuple[str, ...]:
+        """The parent's digest, where it was accepted: a seed that was never considered is nobody's rival."""
+        return (parent.digest,) if parent.digest in self._book.known else ()
 
     async def _reflected(self, parent: Candidate, batch: Sequence[Task]) -> Idea | None:
         """The proposer's edit of one component: they are asked in turn until one of them has a new one."""
@@ -132,10 +126,9 @@ class Loop:
             proposal = await book.evaluator.propose(self._proposer, parent, name, rows, number=number)
             if proposal is None or proposal.text == parent.components[name]:
                 continue
-            child = Candidate(components={**parent.components, name: proposal.text})
-            if not await book.is_duplicate(child):
-                said = proposal.hypothesis or f"Another {name} does better: {proposal.evidence}"
-                return self._idea(child, parent, proposal.proposer, said, proposal.evidence)
+            idea = idea_of(proposal, parent, name, parents=self._known(parent))
+            if not await book.is_duplicate(idea.candidate):
+                return idea
         return None
 
     async def _records(self, parent: Candidate, batch: Sequence[Task]) -> list[Reflection]:
@@ -156,7 +149,7 @@ class Loop:
         for _ in range(MOST_DRAWS):
             child, said = drawn(parent, self._engine.space, self._rng)
             if not self._book.seen(child):
-                return self._idea(child, parent, "random", said)
+                return Idea(child, "random", said, self._known(parent))
         return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from pydantic import Field, JsonValue
 
@@ -37,17 +37,10 @@ class Options(Record):
     "options of single engines, by id"
 
 
-class Member(NamedTuple):
-    """One engine of the portfolio."""
-
-    id: str
-    engine: Engine
-
-
 class Portfolio:
     """Engines in turn. A function of the plan's seed and the evaluator's answers, as each of them is."""
 
-    def __init__(self, members: Sequence[Member], *, patience: int = 2) -> None:
+    def __init__(self, members: Sequence[Engine], *, patience: int = 2) -> None:
         if not members:
             raise UsageError("a portfolio needs at least one engine")
         self.members = tuple(members)
@@ -61,7 +54,7 @@ class Portfolio:
         while idle < len(self.members) and (turn == 0 or watch.goes_on):
             member = self.members[turn % len(self.members)]
             watch.begin(turn)
-            await self._turn(member.engine, watch, evaluator, proposer)
+            await self._turn(member, watch, evaluator, proposer)
             idle = 0 if watch.raised else idle + 1
             turn += 1
         return evaluator.archive
@@ -98,7 +91,8 @@ class Watch:
         """Whether another turn can be paid for and there are generations left."""
         try:
             require_budget(self.plan, self._evaluator)
-        except UsageError:
+        except UsageError as error:
+            self._evaluator.meter.closed = f"live attempts: {error}"
             return False
         return self._book.open and (self._book.bounded or self._told < self.plan.first + self.plan.generations)
 
@@ -164,4 +158,4 @@ def engine(kit: Kit) -> Engine:
     if unknown := sorted(set(options.settings) - set(ids)):
         raise UsageError(f"portfolio: settings for {', '.join(unknown)}, which is none of its engines {', '.join(ids)}")
     kits = {id: replace(kit, options=dict(options.settings.get(id, {}))) for id in ids}
-    return Portfolio([Member(id, engine_of(id, kits[id])) for id in ids], patience=options.patience)
+    return Portfolio([engine_of(id, kits[id]) for id in ids], patience=options.patience)

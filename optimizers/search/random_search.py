@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 from optimizers.archive import Archive
-from optimizers.book import Behaviour, Book, Idea
+from optimizers.book import Behaviour, Book
 from optimizers.drawing import drawn, editable, require_rules
 from optimizers.evaluator import Evaluator
+from optimizers.ideas import Idea
 from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
 from optimizers.search import Engine, Kit, Listener, SearchPlan

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from pathlib import Path
 
 import dspy
 import pytest
@@ -10,6 +11,7 @@ from controllers.lm import answered, billed, make_lm
 from controllers.scripted_engine import scripted_lm
 from signatures.errors import FirewallBreach, ProviderError, UsageError
 from signatures.records import Cost
+from tests.controllers.serving import recording
 
 PREDICT = dspy.Predict("question -> answer")
 
@@ -34,6 +36,23 @@ def test_a_missing_key_is_named(model: str, key: str, monkeypatch: pytest.Monkey
 def test_a_key_or_an_own_server_needs_no_environment(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert make_lm("openai/gpt-4o-mini", settings).model == "openai/gpt-4o-mini"
+
+
+def test_a_model_string_of_a_file_makes_a_local_model(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.gguf: No such file"):
+        make_lm(f"local:{tmp_path / 'nowhere.gguf'}")
+
+
+async def test_a_named_endpoint_is_asked_by_its_own_name_and_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with recording() as server:
+        for name in ("my-model", "gpt-4o-mini"):  # one that dspy knows nothing of, one that it knows
+            lm = make_lm(f"openai/{name}", {"api_base": server.url})
+            answer, cost = await billed(lm, lambda own: own.acall("Hi"))
+            await lm.aclose()
+            assert (answer, cost.tokens_cached) == (["hello"], 3)
+    assert [body["model"] for body in server.bodies] == ["my-model", "gpt-4o-mini"]
+    assert [headers["Authorization"] for headers in server.headers] == ["Bearer none"] * 2
 
 
 async def test_a_call_costs_what_its_model_reported() -> None:

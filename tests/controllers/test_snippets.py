@@ -37,6 +37,6 @@ def test_other_languages_alone_are_no_code() -> None:
     assert extract_code(text) == text
 
 
-def test_an_unclosed_fence_is_no_block() -> None:
-    text = "```python\nx = 1"
-    assert extract_code(text) == text
+def test_a_last_fence_that_is_not_closed_ends_with_the_text() -> None:
+    assert extract_code("So:\n```python\nx = 1") == "x = 1"
+    assert extract_code("```python\nx = 1\n```\nand\n```python\ny = 2") == "x = 1\n\ny = 2"

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from controllers.corpus import SqliteCorpus
-from controllers.testing import a_decision, an_attempt, an_episode, listed
+from controllers.testing import SMALL, a_decision, an_attempt, an_episode, listed
 from experiments.corpus_run import app
 from signatures.digest import digest_bytes
 from signatures.records import Attempt, TraceEvent
@@ -174,3 +174,55 @@ def test_an_unreadable_corpus_is_one_line(tmp_path: Path, words: tuple[str, ...]
     ended = call(command, tmp_path / "text.db", *rest)
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert ended.stderr == f"error: {tmp_path / 'text.db'}: cannot open: file is not a database\n"
+
+
+TRIALS = [{"task_id": task, "trial": n, "reward": float(n < task), "traj": []} for task in range(3) for n in range(2)]
+
+
+def test_recordings_are_imported_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "tau.json").write_text(
+        json.dumps([{**one, "traj": [{"role": "system", "content": "p"}]} for one in TRIALS])
+    )
+    ended = call("import", "--from", "tau", tmp_path / "tau.json", "--corpus", tmp_path / "tau.db", "--model", "m")
+    assert ended.exit_code == 0, ended.stderr
+    first, second = ended.stdout.splitlines()
+    assert first.endswith("tau.db: 6 attempts of 3 tasks (6 new), 6 verdicts")
+    assert second.startswith("not in the source, and left empty: propensities (6 of 6 episodes), ")
+    printed = call("passk", tmp_path / "tau.db").stdout.splitlines()
+    assert printed[0].startswith("tau-bench, tau-bench m, scored by imported@1: 3 tasks, 6 fresh attempts scored")
+    assert [line.split()[:2] for line in printed[2:4]] == [["1", "0.500"], ["2", "0.333"]]
+    assert printed[-1].startswith("cannot be said: ")
+    (table,) = json.loads(call("passk", tmp_path / "tau.db", "--json").stdout)
+    assert [row["random_k"] for row in table["rows"]] == pytest.approx([1 / 2, 2 / 3])
+    too_far = call("passk", tmp_path / "tau.db", "--k", "3")
+    assert (too_far.exit_code, too_far.stdout) == (4, "")
+    assert "no task has 3 scored fresh attempts" in too_far.stderr
+
+
+def test_a_malformed_recording_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tau.json").write_text('[\n{"task_id": 1}\n]')
+    said = refused("import", "--from", "tau", tmp_path / "tau.json", tmp_path / "tau.db")
+    assert said.startswith(f"error: {tmp_path / 'tau.json'}, line 2, result 1: reward: Field required")
+    assert [file.name for file in tmp_path.iterdir()] == ["tau.json"]
+
+
+def test_how_import_is_asked_wrongly(tmp_path: Path) -> None:
+    assert "did you mean 'tau'" in refused("import", "--from", "taau", tmp_path, tmp_path / "a.db")
+    assert "two corpora are named" in refused("import", tmp_path, tmp_path / "a.db", "--corpus", tmp_path / "b.db")
+    assert "--from" in refused("import", tmp_path, tmp_path / "a.db", "--model", "m")
+    assert "unknown split 'x'" in refused("passk", tmp_path / "a.db", "--split", "x")
+
+
+def test_a_corpus_is_packed_and_unpacked(path: Path, tmp_path: Path) -> None:
+    async def complete() -> None:
+        async with SqliteCorpus(path) as corpus:
+            await corpus.append(blobs=[SMALL])
+
+    asyncio.run(complete())
+    ended = call("pack", path, tmp_path / "a.zst", "--licence", "MIT, (c) Me", "--model-file", "m.gguf")
+    assert ended.exit_code == 0, ended.stderr
+    assert ": attempt 2, blob 3, episode 3; " in ended.stdout
+    ended = call("unpack", tmp_path / "a.zst", tmp_path / "copy.db")
+    assert ended.stdout == f"{tmp_path / 'a.zst'} is in {tmp_path / 'copy.db'}; licence: MIT, (c) Me; model m.gguf\n"
+    assert json.loads(call("show", tmp_path / "copy.db", "e").stdout)["id"] == "e"
+    assert "in the way" in refused("pack", path, tmp_path / "a.zst", "--licence", "MIT")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from controllers.history import Seen
-from controllers.program import rule_component
-from optimizers.book import MOST_IDLE, Book, Idea
-from optimizers.evaluator import Evaluator
+from controllers.program import program_candidate, rule_component
+from judges.records import Judgement
+from optimizers.book import MOST_IDLE, Book
+from optimizers.evaluator import Evaluator, evaluator_in
+from optimizers.ideas import Idea
 from optimizers.meter import Limits
 from optimizers.racing import AllAtOnce, Halving
 from optimizers.search import SearchPlan
-from optimizers.testing_world import TASKS, PlantedObserver, Problem, Told
+from optimizers.testing_world import OBJECTIVES, TASKS, PlantedObserver, Problem, Told
 from optimizers.vectors import Floats, mean_vector
 from signatures.errors import ProgramFault, UsageError
-from signatures.records import Candidate
+from signatures.records import Amounts, Candidate, Task
 
 BEST = rule_component(
     [{"when": [{"feature": "planted.left", "op": ">", "value": 0.5}], "then": {"left": 1.0}}], {"right": 1.0}
@@ -135,6 +137,48 @@ class TestDuplicates:
             assert one.book.open
             await one.book.consider(idea(one.plan.start))
         assert not one.book.open
+        assert one.evaluator.meter.over() == "candidates in a row that were known or are not supported: 100"
+
+
+class TestEnds:
+    """Whoever reads the meter is told what a search ended by, unless that was asked for."""
+
+    async def test_candidates_that_take_no_compute_end_a_search_that_only_compute_limits(self, tmp_path: Path) -> None:
+        problem, told = Problem(), Told()
+        plan = problem.plan()
+        with problem.evaluator(tmp_path, Limits(compute=100)) as evaluator:
+            book = Book(plan, evaluator, told, letter="t")
+            await book.start()
+            number = 0
+            while book.open and number < 50:
+                taking = await book.consider(idea(with_steer(plan, BEST))) if number == 5 else None
+                assert taking is None or taking.decision == "accepted"
+                idle = program_candidate(f"async def strategy(ctx):\n    number = {number}\n    return\n")
+                assert {score.used.attempts or 0 for score in (await book.consider(idea(idle))).scores} == {0}
+                number += 1
+            over = evaluator.meter.over()
+        assert number == 5 + plan.generations * plan.iterations, "counted anew after one that took some"
+        assert over == f"candidates in a row that took no compute: {plan.generations * plan.iterations}"
+
+    async def test_a_pool_of_attempts_that_does_not_pay_for_another(self, tmp_path: Path) -> None:
+        problem = Problem()
+        with evaluator_in(tmp_path, problem.setup, budget=Amounts(attempts=44)) as evaluator:
+            book = Book(problem.plan(), evaluator, Told(), letter="t")
+            await book.start()
+            left = evaluator.budget.left("attempts")
+            assert left is not None and book.open and evaluator.meter.over() is None
+            assert book.open_for(3) and not book.open_for(8)
+            assert evaluator.meter.over() == f"attempts: {left:g} left of 44, and another candidate may take 32"
+            assert book.open and evaluator.meter.over() is None, "only what was asked last counts"
+            evaluator.budget.bill(Amounts(attempts=int(left)))
+            assert not book.open and evaluator.meter.over() == "attempts: 0 left of 44"
+
+    async def test_what_was_asked_for_is_no_limit(self, one: Open) -> None:
+        halted = Book(replace(one.plan, halted=lambda: True), one.evaluator, one.told, letter="t")
+        await halted.start()
+        assert not halted.open and one.evaluator.meter.over() is None
+        none = Book(replace(one.plan, generations=0), one.evaluator, one.told, letter="t")
+        assert not none.open and one.evaluator.meter.over() is None
 
 
 class TestGenerations:
@@ -216,21 +260,23 @@ class FailsAgain(PlantedObserver):
 
     fails = False
 
+    def spring(self) -> None:
+        self.fails = True
+
     def features(self, history: Sequence[Seen]) -> Mapping[str, float]:
         if self.fails:
             raise ProgramFault("later")
         return super().features(history)
 
 
+@dataclass(frozen=True)
 class Trap(Halving):
-    """Lets a candidate win, and from then on every rollout fails: the next ones are repeats."""
+    """Lets a candidate win, and springs: the next rollouts are repeats."""
 
-    def __init__(self, observer: FailsAgain) -> None:
-        super().__init__(repeats=3)
-        object.__setattr__(self, "observer", observer)
+    spring: Callable[[], None] = lambda: None
 
     def wins(self, child_N_M: Floats, rival_N_M: Floats) -> bool:
-        vars(self)["observer"].fails = True
+        self.spring()
         return super().wins(child_N_M, rival_N_M)
 
 
@@ -242,9 +288,40 @@ async def test_a_fault_in_a_repeated_rollout_is_a_fault(tmp_path: Path) -> None:
         book = Book(plan, evaluator, told, letter="t")
         await book.start()
         best = with_steer(plan, BEST)
-        found = await book.consider(idea(best, plan.start.digest), race=Trap(observer))
+        found = await book.consider(idea(best, plan.start.digest), race=Trap(repeats=3, spring=observer.spring))
     assert found.decision == "rejected" and found.scores[-1].fault
     assert best.digest not in book.known and len(book.archive) == 1
+
+
+@dataclass
+class FallsSilent:
+    """A judge that at some time cannot say any more."""
+
+    silent: bool = False
+    revision: str = "falls silent"
+    deterministic: bool = False
+
+    def spring(self) -> None:
+        self.silent = True
+
+    async def judge(self, task: Task, output: str) -> Judgement:
+        return Judgement(score=None if self.silent else float(output == "done"), reason="by what it says")
+
+
+async def test_repeats_that_lack_an_objective_add_what_they_have(tmp_path: Path) -> None:
+    problem = Problem()
+    plan, judge = problem.plan(), FallsSilent()
+    with evaluator_in(tmp_path, replace(problem.setup, judge=judge), budget=Amounts()) as evaluator:
+        book = Book(plan, evaluator, Told(), letter="t")
+        start = await book.start()
+        found = await book.consider(idea(with_steer(plan, BEST), plan.start.digest), race=Trap(spring=judge.spring))
+        entries = {entry.candidate: entry for entry in book.archive.front()}
+    assert found.decision == "accepted"
+    assert [entry.n for entry in entries.values()] == [16] * len(entries)
+    for one in (start, found):
+        if one.candidate.digest in entries:
+            own = mean_vector(one.scores, OBJECTIVES)
+            assert entries[one.candidate.digest].vector[0] == own[0]
 
 
 async def test_an_infrastructure_failure_on_a_hard_task_raises_no_mean(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from controllers.program import rule_component
-from optimizers.book import Book, Idea
+from optimizers.book import Book
+from optimizers.ideas import Idea
 from optimizers.meter import Limits
 from optimizers.racing import Halving
 from optimizers.records import TaskScore
-from optimizers.repeating import LEAST_PROBED, within_share
+from optimizers.repeating import LEAST_PROBED, repeated, within_share
 from optimizers.testing_world import OBJECTIVES, Problem, Told
 from signatures.records import Candidate
 
@@ -77,3 +78,25 @@ async def test_a_limit_ends_repeats_without_ending_the_candidate(tmp_path: Path)
             Idea(quick, "test", "It is quicker.", (plan.start.digest,)), race=Halving(repeats=9)
         )
         assert found.decision == "accepted" and evaluator.meter.spent().attempts <= 30
+
+
+async def test_a_failure_on_the_hard_tasks_makes_no_contender(tmp_path: Path) -> None:
+    """Its mean over what is left looks better than the start's; on the same tasks it is slower and nothing else."""
+    problem = Problem()
+    plan = problem.plan()
+    with problem.evaluator(tmp_path) as evaluator:
+        book = Book(plan, evaluator, Told(), letter="t")
+        start = await book.start()
+        other = saying(plan.start, "left")
+        lost = dict.fromkeys(start.scores[0].values)
+        values = [{**one.values, "fast": (one.values["fast"] or 0.0) / 2} for one in start.scores]
+        failed = [value if value["correct"] else lost for value in values]
+        assert 0 < failed.count(lost) < len(failed)
+        before = problem.worker.attempts
+        for found, contends in ((values, False), (failed, False), ([dict(s.values) for s in start.scores], True)):
+            scores = [
+                one.model_copy(update={"candidate": other.digest, "values": value})
+                for one, value in zip(start.scores, found, strict=True)
+            ]
+            assert bool(await repeated(book, other, scores, most=2)) is contends
+            assert (problem.worker.attempts > before) is contends

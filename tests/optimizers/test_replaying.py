@@ -6,7 +6,7 @@ import pytest
 
 from controllers.baselines import controller_components
 from controllers.observe import NoObserver
-from controllers.program import controller_of, lm_component
+from controllers.program import controller_of, lm_component, program_candidate
 from controllers.scripted_engine import scripted_lm
 from optimizers.records import TaskScore
 from optimizers.replay.asking import Asking
@@ -72,6 +72,14 @@ async def test_a_task_that_is_not_recorded_has_no_answer_and_asks_nobody() -> No
     for candidate in (controller, controller_of(RULES)):
         assert await Replaying(TREES, Asking()).answer(candidate, other, set(), seed=1) is None
     assert engine.prompts == []
+
+
+async def test_a_program_that_fails_is_an_answer_without_values() -> None:
+    controller = controller_of(program_candidate("async def strategy(ctx):\n    await ctx.shot(steer='pray')\n"))
+    for asking in (None, Asking()):
+        answer = await Replaying(TREES, asking).answer(controller, TASK, set(), seed=1)
+        assert answer is not None and answer.fault is not None and answer.fault.kind == "illegal"
+        assert set(answer.replayed.values.values()) == {None} and answer.cost == Cost()
 
 
 async def test_an_outage_is_no_answer() -> None:

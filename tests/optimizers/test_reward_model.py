@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -12,13 +15,19 @@ from optimizers.episode_log import EpisodeLog, Option, Target
 from optimizers.reward.calibration import rank_correlation
 from optimizers.reward.prediction_log import PredictionLog
 from optimizers.reward.question import Extra
-from optimizers.reward_model import RewardModel, RewardModels, best_first, fit
+from optimizers.reward_model import RewardModel, RewardModels, best_first
 from signatures.errors import NoSupport, UsageError
 from tests.worlds.lamps import GROUPS, TEXTS, Lamps, Policy, State
 from tests.worlds.single import single
 
 WORLD = Lamps()
 BELT = Option("continue", "refine_last", "belt")
+
+
+def fit(log: EpisodeLog, *, texts: Mapping[str, str] | None = None) -> RewardModel:
+    """The model of that log, whatever is kept of it thrown away."""
+    with TemporaryDirectory() as folder, closing(PredictionLog(Path(folder) / "predictions.jsonl")) as kept:
+        return RewardModels(kept, texts=texts).model_for("1", log)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +37,7 @@ def log() -> EpisodeLog:
 
 @pytest.fixture(scope="module")
 def model(log: EpisodeLog) -> RewardModel:
-    return fit(log, texts=TEXTS, version="1")
+    return fit(log, texts=TEXTS)
 
 
 def cheap_only(log: EpisodeLog) -> EpisodeLog:
@@ -108,7 +117,7 @@ def test_calibration_is_near_perfect_where_probabilities_are_functions_of_featur
     features = rng.random((4_000, 2))
     chance = 0.1 + 0.8 * features[:, 0]
     outcome = (rng.random(4_000) < chance).astype(float)
-    (found,) = fit(single(features, outcome, tasks=200), version="1").calibration
+    (found,) = fit(single(features, outcome, tasks=200)).calibration
     assert found.ece < 0.03
     assert found.brier == pytest.approx(float(np.mean(chance * (1 - chance))), abs=0.006)
 
@@ -119,7 +128,7 @@ def test_labels_that_only_the_task_explains_are_not_found_on_other_tasks() -> No
     tasks = 100
     names, labels = rng.permutation(tasks) / tasks, rng.integers(0, 2, tasks).astype(float)
     log = single(np.tile(names, 10)[:, None], np.tile(labels, 10), tasks=tasks)
-    model = fit(log, version="1")
+    model = fit(log)
     (found,) = model.calibration
     seen = rank_correlation(model.predict(log)[:, 0, 0], log.values_N_M[:, 0])
     assert seen is not None and seen > 0.5
@@ -138,8 +147,8 @@ def test_the_order_of_episodes_and_a_second_fit_change_nothing() -> None:
     log = WORLD.log(100, 10, seed=3)
     order = np.random.default_rng(0).permutation(log.n)
     target = WORLD.target(POLICIES, log)
-    first = fit(log, texts=TEXTS, version="1")
-    second = fit(log.take(order), texts=TEXTS, version="1")
+    first = fit(log, texts=TEXTS)
+    second = fit(log.take(order), texts=TEXTS)
     assert first.trained == second.trained
     assert first.rank(log, target) == second.rank(log.take(order), target)
     np.testing.assert_allclose(first.predict(log)[order], second.predict(log.take(order)), rtol=0, atol=1e-9)
@@ -147,8 +156,8 @@ def test_the_order_of_episodes_and_a_second_fit_change_nothing() -> None:
 
 def test_what_was_left_out_is_counted_and_never_a_zero() -> None:
     log = cheap_only(WORLD.log(200, 20, seed=3))
-    whole = fit(log, version="1").calibration[0]
-    censored = fit(replace(log, left_out={"infrastructure": 3, "no verdict": 2}), version="1").calibration[0]
+    whole = fit(log).calibration[0]
+    censored = fit(replace(log, left_out={"infrastructure": 3, "no verdict": 2})).calibration[0]
     assert censored == whole.model_copy(update={"left_out": 5})
 
 
@@ -156,7 +165,7 @@ def test_a_text_that_was_never_tried_is_ranked_by_what_it_names() -> None:
     """Of two new steers the one that names a lit group is worth more than the one that names nothing."""
     world = Lamps(known=("fan", "pump", "valve", "none"))
     log = world.log(600, 60, seed=2)
-    model = fit(log, texts=TEXTS, version="1")
+    model = fit(log, texts=TEXTS)
     root = [float(options == (Option(None, "fanout_1"),)) for options in world.options.values() for _ in options]
     target = Target(("belt", "nothing", "silent"), np.array([root] * 3).T)
     extra = [Extra("belt", BELT, TEXTS["belt"]), Extra("nothing", BELT._replace(steer="pray"), "Hope for the best.")]
@@ -223,7 +232,7 @@ def test_another_corpus_version_trains_another_model(tmp_path: Path) -> None:
 
 def test_a_record_of_few_tasks_trains_nothing() -> None:
     with pytest.raises(NoSupport, match="5 tasks"):
-        fit(WORLD.log(100, 4, seed=1), version="1")
+        fit(WORLD.log(100, 4, seed=1))
 
 
 def test_a_candidate_of_another_log_is_refused(model: RewardModel, log: EpisodeLog) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimizers.archive import Archive
 from optimizers.records import TaskScore
 from optimizers.vectors import entry_of, mean_vector, table
 from optimizers.vectors import worth_keeping as keeps
@@ -51,9 +52,22 @@ def test_no_value_at_all_is_an_error_that_says_why() -> None:
         mean_vector(scored([(None, None)]), TWO)
 
 
-def test_an_entry_says_how_many_tasks_are_complete() -> None:
-    entry = entry_of(scored([(1.0, 0.5), (None, 1.0), (0.5, 0.0)]), TWO, generation=3)
-    assert (entry.candidate, entry.vector, entry.n, entry.generation) == ("c", (0.75, 0.5), 2, 3)
+def test_an_entry_says_how_many_evaluations_have_a_value() -> None:
+    entry = entry_of(scored([(1.0, 0.5), (None, 1.0), (0.5, 0.0), (None, None)]), TWO, generation=3)
+    assert (entry.candidate, entry.vector, entry.n, entry.generation) == ("c", (0.75, 0.5), 3, 3)
+
+
+@given(ROWS, ROWS)
+def test_further_rollouts_stand_for_more_or_change_nothing(
+    rows: list[tuple[float | None, float | None]], again: list[tuple[float | None, float | None]]
+) -> None:
+    """So that an archive never meets two vectors of one candidate with equally much behind them."""
+    first = scored([(1.0, 1.0), *rows])
+    known = entry_of(first, TWO, generation=0)
+    more = entry_of([*first, *(score.model_copy(update={"seed": 2}) for score in scored(again))], TWO, generation=0)
+    archive = Archive(TWO)
+    assert archive.add(known) and archive.add(more)
+    assert archive.front() == (more,) if more.n > known.n else more == known
 
 
 def test_an_equal_child_is_not_kept() -> None:

@@ -18,6 +18,7 @@ from controllers.scripted_engine import ScriptedEngine, scripted_lm
 from signatures.errors import ProviderError, UsageError
 from signatures.records import TraceEvent
 from tests.controllers.parts import a_task, action_text, check, seen, tool
+from tests.controllers.serving import recording
 
 LEGAL = ("continue", "done")
 THREE = ("refine_last", "refine_best", "fanout_1")
@@ -180,3 +181,12 @@ def test_a_key_that_is_missing_is_a_usage_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UsageError, match=r"'openai/gpt-4o-mini' needs OPENAI_API_KEY in the environment"):
         make_lm("openai/gpt-4o-mini")
+
+
+async def test_an_endpoint_of_others_is_sent_no_grammar() -> None:
+    with recording() as server:
+        server.reply = action_text("done", 0.9)
+        open_lm = make_lm("openai/some-model", {"api_base": server.url})
+        found = await LMPolicy("stop", open_lm).decide(view())
+        assert [found.weights[name] for name in LEGAL] == pytest.approx([0.1, 0.9])
+    assert "grammar" not in server.bodies[0]

@@ -14,6 +14,7 @@ import dspy
 import pytest
 
 from controllers import Worker
+from controllers.local.engine import AsyncChatEngine, ChatEngine, FixedSource
 from controllers.scripted_engine import scripted_lm
 from controllers.testing_workers import WorkerContract, a_context
 from controllers.workers.chat import ChatConfig, ChatWorker
@@ -264,6 +265,31 @@ def test_the_fingerprint_tells_models_and_settings_apart_and_holds_no_key() -> N
     assert "secret" not in fingerprint(temperature=0.1).model_dump_json()
     lm = dspy.LM("openai/x")
     assert ChatWorker(lm).fingerprint != ChatWorker(lm, world=LampWorld()).fingerprint
+
+
+def test_a_worker_from_before_seeds_were_sent_keeps_its_fingerprint() -> None:
+    assert "send_seed" not in ChatConfig().content()
+    assert ChatConfig(send_seed=True).content_digest() != ChatConfig().content_digest()
+
+
+async def test_the_seed_of_an_attempt_is_sent_where_the_config_says_so(provider: Provider, lm: dspy.LM) -> None:
+    for config in (ChatConfig(), ChatConfig(send_seed=True), ChatConfig(send_seed=False)):
+        await ChatWorker(lm, config=config).attempt(TASK, a_context(seed=(1 << 40) + 7), None)
+    assert [body.get("seed") for body in provider.bodies] == [None, 7, None]
+
+
+async def test_a_seed_among_the_models_settings_is_kept(provider: Provider, lm: dspy.LM) -> None:
+    await ChatWorker(lm.copy(seed=3), config=ChatConfig(send_seed=True)).attempt(TASK, a_context(seed=7), None)
+    assert provider.bodies[0]["seed"] == 3
+
+
+async def test_a_local_model_gets_the_seed_of_each_attempt(provider: Provider) -> None:
+    source = FixedSource(f"http://127.0.0.1:{provider.server_port}/v1", "small")
+    lm = dspy.LM("local/small", engine=ChatEngine(source), async_engine=AsyncChatEngine(source))
+    for seed in (1, 2):
+        await ChatWorker(lm).attempt(TASK, a_context(seed=seed), None)
+    await ChatWorker(lm, config=ChatConfig(send_seed=False)).attempt(TASK, a_context(seed=3), None)
+    assert [body.get("seed") for body in provider.bodies] == [1, 2, None]
 
 
 def test_a_named_model_without_its_key_is_refused() -> None:

@@ -11,7 +11,8 @@ import pytest
 from controllers import Worker
 from controllers.supervise import descendants
 from controllers.testing_workers import WorkerContract, a_context
-from controllers.workers.command import CommandConfig, CommandWorker
+from controllers.workers.command import CommandConfig, CommandWorker, agent_config
+from signatures.digest import digest_of
 from signatures.errors import UsageError
 from signatures.records import AttemptContext, AttemptResult, Task
 
@@ -180,3 +181,39 @@ def test_the_fingerprint_tells_programs_apart() -> None:
     assert (one.name, one.model) == ("agent", "m-1")
     assert one != CommandWorker(CommandConfig(argv=("agent", "--slow"), model="m-1")).fingerprint
     assert one != CommandWorker(CommandConfig(argv=("agent", "--fast"), model="m-1", keep_state=True)).fingerprint
+
+
+def test_a_program_without_a_profile_is_the_worker_that_it_was() -> None:
+    config = CommandConfig(argv=("agent",))
+    assert "profile" not in config.model_dump()
+    assert CommandWorker(config).fingerprint.params["settings"] == digest_of(config)
+
+
+def test_an_unknown_profile_is_refused_and_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"did you mean 'codex'.*claude, codex, gemini, mini, opencode"):
+        CommandWorker(CommandConfig(argv=("x",), profile="codx"))
+    with pytest.raises(UsageError, match="is not a profile"):
+        CommandWorker(CommandConfig(argv=("x",), profile="controllers.workers.scripted:ScriptedWorker"))
+
+
+def test_an_agents_settings_are_its_profiles_name_and_the_users_words() -> None:
+    config = agent_config("claude", "--add-dir", "/data", model="m-1")
+    assert (config.argv, config.profile, config.model) == (("claude", "--add-dir", "/data"), "claude", "m-1")
+    fingerprint = CommandWorker(config).fingerprint
+    assert (fingerprint.name, fingerprint.model) == ("claude", "m-1")
+
+
+async def test_variables_of_one_attempt_are_added_taken_away_and_no_part_of_the_worker() -> None:
+    source = "import os; print(os.environ.get('ADDED'), os.environ.get('GONE'), os.environ.get('KEPT'))"
+    worker = python(source, environment={"GONE": "1", "KEPT": "1"})
+    given = worker.given({"ADDED": "1", "GONE": None})
+    assert (await attempt(given)).output == "1 None 1\n"
+    assert (await attempt(worker)).output == "None 1 1\n"
+    assert given.fingerprint == worker.fingerprint
+
+
+async def test_values_of_variables_that_are_named_like_a_secret_are_blotted_out() -> None:
+    source = "import os, sys; print(os.environ['X_TOKEN']); sys.stderr.write(os.environ['X_TOKEN'])"
+    result = await attempt(python(source, environment={"X_TOKEN": "canary-123456"}))
+    assert result.output == "[redacted]\n"
+    assert "canary-123456" not in result.model_dump_json()

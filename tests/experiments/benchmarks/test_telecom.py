@@ -16,6 +16,7 @@ from controllers.workers.chat import ChatConfig, ChatWorker
 from experiments import Benchmark
 from experiments.benchmarks.telecom import SYSTEM, TelecomBenchmark, TelecomConfig
 from experiments.config import merge
+from experiments.testing import BenchmarkContract
 from judges.probes import run_probes
 from signatures.errors import UsageError
 from signatures.records import (
@@ -36,6 +37,12 @@ DEV, HOLDOUT = {"wifi_calling", "vpn"}, {"apn"}
 @pytest.fixture(scope="module")
 def bench() -> TelecomBenchmark:
     return TelecomBenchmark()
+
+
+class TestContract(BenchmarkContract):
+    @pytest.fixture
+    def benchmark(self, bench: TelecomBenchmark) -> Benchmark:
+        return bench
 
 
 def test_it_is_a_benchmark(bench: TelecomBenchmark) -> None:

@@ -104,9 +104,8 @@ async def test_only_what_concerns_a_component(lab: Lab) -> None:
     for name in NAMES:
         part = found.only(name)
         assert {move.policy for move in part.moves} <= {name} and {pair.policy for pair in part.pairs} <= {name}
-        assert part.episodes == found.episodes and part.digest != found.digest
+        assert part.episodes == found.episodes
     assert found.only("program") is found
-    assert found.digest == Evidence(found.moves, found.episodes, found.pairs).digest
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "replayed"])

@@ -11,7 +11,7 @@ from controllers.baselines import control_arms, seed_candidate
 from controllers.policies import View
 from controllers.program import NAMES, controller_of
 from controllers.scripted_engine import scripted_lm
-from optimizers.knobs.family import Family, knobs_of
+from optimizers.knobs.family import Family
 from optimizers.knobs.knob import Choice, Count, Knob, Level, Value, defaults
 from optimizers.knobs.programs import Sketch
 from optimizers.space import Space
@@ -139,4 +139,4 @@ def test_a_hypothesis_names_the_knobs_that_make_a_difference() -> None:
 def test_names_are_told_once_and_rules_need_only_a_space() -> None:
     names = [knob.name for knob in WHOLE.knobs]
     assert len(set(names)) == len(names)
-    assert knobs_of(SPACE, seed_candidate(), attempts=4) == RULED.knobs
+    assert Family(seed_candidate(), SPACE, 4).knobs == RULED.knobs

@@ -3,12 +3,11 @@ from __future__ import annotations
 from itertools import combinations
 from math import comb
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizers.replay.closed_form import random_at_k, random_at_k_tasks
+from optimizers.replay.closed_form import random_at_k
 from signatures.errors import NoSupport, UsageError
 
 # Passes in four trials of each of tau-bench's 50 airline tasks by gpt-4o, from `reward` in
@@ -27,7 +26,6 @@ COUNTS = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0
 def test_the_published_airline_numbers(k: int, published: float) -> None:
     exact = [random_at_k(4, passes, k) for passes in AIRLINE_PASSES]
     assert round(sum(exact) / len(exact), 3) == published
-    assert round(float(random_at_k_tasks([4] * 50, AIRLINE_PASSES, k).mean()), 3) == published
 
 
 @given(COUNTS)
@@ -37,38 +35,18 @@ def test_it_is_the_share_of_draws_that_hold_a_pass(counts: tuple[int, int, int])
     assert random_at_k(n, c, k) == pytest.approx(hits / comb(n, k), abs=1e-15)
 
 
-@given(st.lists(COUNTS, min_size=1, max_size=8))
-def test_all_tasks_at_once_is_each_task_alone(tasks: list[tuple[int, int, int]]) -> None:
-    k = min(k for _, _, k in tasks)
-    together = random_at_k_tasks([n for n, _, _ in tasks], [c for _, c, _ in tasks], k)
-    assert together.tolist() == pytest.approx([random_at_k(n, c, k) for n, c, _ in tasks], abs=1e-12)
-
-
 def test_large_counts_stay_exact() -> None:
     assert random_at_k(5_000, 0, 2_000) == 0.0
     assert random_at_k(5_000, 5_000, 1) == 1.0
     assert random_at_k(10_000, 1, 2_500) == 0.25
-    assert float(random_at_k_tasks([10_000], [1], 2_500)[0]) == pytest.approx(0.25, abs=1e-12)
 
 
 def test_more_draws_than_attempts_have_no_support() -> None:
     with pytest.raises(NoSupport, match="random@5 from 4"):
         random_at_k(4, 2, 5)
-    with pytest.raises(NoSupport, match="1 of 3 tasks have fewer than 4"):
-        random_at_k_tasks([4, 3, 5], [1, 1, 1], 4)
 
 
 @pytest.mark.parametrize(("n", "c", "k"), [(4, 5, 1), (4, -1, 1), (4, 2, 0)])
 def test_counts_that_cannot_be_are_refused(n: int, c: int, k: int) -> None:
     with pytest.raises(UsageError):
         random_at_k(n, c, k)
-    with pytest.raises(UsageError):
-        random_at_k_tasks([n], [c], k)
-
-
-def test_tables_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(UsageError, match="one length"):
-        random_at_k_tasks([4, 4], [1], 1)
-    with pytest.raises(UsageError, match="whole numbers"):
-        random_at_k_tasks([4.5], [1.0], 1)
-    assert random_at_k_tasks(np.array([], dtype=int), [], 1).shape == (0,)

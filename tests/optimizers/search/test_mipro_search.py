@@ -14,6 +14,7 @@ import pytest
 
 from controllers.program import lm_component
 from controllers.scripted_engine import ScriptedEngine, scripted_lm
+from optimizers.book import Book
 from optimizers.evaluator import Evaluator
 from optimizers.meter import Limits
 from optimizers.proposers.mined import MinedProposer
@@ -180,6 +181,19 @@ async def test_a_limit_of_tokens_ends_it_within_one_batch(case: Case) -> None:
         batch = len(case.plan.val) * case.lab.grant.attempts * dearest
         assert 0.8 * share * most <= evaluator.meter.spent().tokens <= share * most + batch
         assert len(listening.found_all) < 7
+
+
+@pytest.mark.parametrize("beside", [0, 5, 6])
+async def test_demos_are_mined_by_playing_only_where_a_candidate_can_be_paid_for_too(case: Case, beside: int) -> None:
+    """Three train tasks may take six attempts, six val tasks twelve."""
+    with_start = case.evaluator("start.jsonl")
+    await Book(case.plan, with_start, Listening(), letter="m").start()
+    budget = Amounts(attempts=with_start.meter.spent().attempts + 12 + beside)
+    case.lab.worker.calls.clear()
+    listening = await case.search(case.evaluator(budget=budget))
+    train = {task.digest for task in case.plan.train}
+    assert any(digest in train for digest, _ in case.lab.worker.calls) is (beside == 6)
+    assert len(listening.found_all) > 1, "what was left was for a candidate"
 
 
 async def test_writing_instructions_is_billed(case: Case) -> None:

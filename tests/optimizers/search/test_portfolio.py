@@ -13,10 +13,11 @@ from pydantic import JsonValue
 from controllers.program import rule_component
 from controllers.programs import builtin
 from optimizers.archive import Archive
-from optimizers.book import Book, Idea
+from optimizers.book import Book
 from optimizers.collect.collecting import CollectPlan
 from optimizers.engines import engine_of
-from optimizers.evaluator import Evaluator
+from optimizers.evaluator import Evaluator, evaluator_in
+from optimizers.ideas import Idea
 from optimizers.meter import Limits
 from optimizers.proposers import Proposer
 from optimizers.proposers.mined import MinedProposer
@@ -25,8 +26,9 @@ from optimizers.search import Engine, Kit, Listener, SearchPlan
 from optimizers.search.authored_search import AuthoredSearch, Turn
 from optimizers.search.gepa_search import GepaSearch
 from optimizers.search.null_search import NullSearch
+from optimizers.search.optuna_search import OptunaSearch
 from optimizers.search.pareto_search import ParetoSearch
-from optimizers.search.portfolio import Member, Portfolio, engine
+from optimizers.search.portfolio import Portfolio, engine
 from optimizers.search.random_search import RandomSearch
 from optimizers.setup import Grant
 from optimizers.space import Space
@@ -34,7 +36,7 @@ from optimizers.testing_engines import EngineContract, Maker
 from optimizers.testing_world import SPACE as PLANTED
 from optimizers.testing_world import Editing, Problem, Told
 from signatures.errors import UsageError
-from signatures.records import Candidate
+from signatures.records import Amounts, Candidate
 from tests.worlds.lab import ACTIONS, STEERS, Lab, Listening, lamp_follower, small_plan, with_components
 
 SPACE = Space(thresholds={f"planted.lit.{group}": (0.5,) for group in ("fan", "pump", "valve")}, actions=ACTIONS)
@@ -93,8 +95,7 @@ async def wide(lab: Lab, plan: SearchPlan) -> TreeReplay:
 
 async def searched(plan: SearchPlan, evaluator: Evaluator, engines: Sequence[Engine], patience: int = 2) -> Listening:
     listening = Listening()
-    members = [Member(str(number), one) for number, one in enumerate(engines)]
-    archive = await Portfolio(members, patience=patience).search(plan, evaluator, MinedProposer(SPACE), listening)
+    archive = await Portfolio(engines, patience=patience).search(plan, evaluator, MinedProposer(SPACE), listening)
     assert archive is evaluator.archive
     assert listening.fronts[-1] == tuple(entry.candidate for entry in archive.front())
     assert len({found.name for found in listening.found_all}) == len(listening.found_all)
@@ -179,10 +180,10 @@ def test_it_is_built_from_ids_with_settings_of_their_own() -> None:
         "portfolio", Kit(space=SPACE, options={"engines": ["optuna_search", "random_search"], "settings": settings})
     )
     assert isinstance(made, Portfolio)
-    assert [member.id for member in made.members] == ["optuna_search", "random_search"]
+    assert [type(member) for member in made.members] == [OptunaSearch, RandomSearch]
     default = engine(Kit(space=SPACE))
     assert isinstance(default, Portfolio)
-    assert [member.id for member in default.members] == ["optuna_search", "authored_search", "pareto_search"]
+    assert [type(member) for member in default.members] == [OptunaSearch, AuthoredSearch, ParetoSearch]
     bad: tuple[tuple[dict[str, JsonValue], str], ...] = (
         ({"engines": ["portfolio"]}, "cannot be an engine of a portfolio"),
         ({"engines": ["random_serch"]}, "did you mean 'random_search'"),
@@ -200,9 +201,9 @@ def test_it_is_built_from_ids_with_settings_of_their_own() -> None:
 async def test_gepa_has_a_whole_turn_after_another_engine(tmp_path: Path) -> None:
     """Its generations are of what is left, also where the start of its turn is known already."""
     problem, told = Problem(), Told()
-    members = [Member("random", RandomSearch(PLANTED)), Member("gepa", GepaSearch())]
+    portfolio = Portfolio([RandomSearch(PLANTED), GepaSearch()])
     with problem.evaluator(tmp_path, Limits(compute=600)) as evaluator:
-        await Portfolio(members).search(problem.plan(generations=12), evaluator, Editing(), told)
+        await portfolio.search(problem.plan(generations=12), evaluator, Editing(), told)
     second = [found for found in told.found_all if found.name.startswith("t2-")]
     first = next(found for found in told.found_all if found.name.startswith("t2-"))
     before = max(found.generation for found in told.found_all if found.name.startswith("t1-"))
@@ -218,3 +219,12 @@ async def test_another_turn_of_authored_search_draws_anew(tmp_path: Path) -> Non
             turn = Turn(AuthoredSearch(()), again, evaluator, Book(again, evaluator, Told(), letter="a"))
             draws.append((turn._rng.random(), turn._number))
     assert len({one for one, _ in draws}) == len({number for _, number in draws}) == 3
+
+
+async def test_where_another_turn_is_not_paid_for_the_meter_is_told(tmp_path: Path) -> None:
+    problem = Problem()
+    with evaluator_in(tmp_path, problem.setup, budget=Amounts(attempts=36)) as evaluator:
+        await Portfolio([NullSearch(), RandomSearch(PLANTED)]).search(problem.plan(), evaluator, Editing(), Told())
+        left = evaluator.budget.left("attempts")
+        over = evaluator.meter.over()
+    assert over is not None and over.startswith(f"live attempts: a budget of {left:g} attempts is too small")
