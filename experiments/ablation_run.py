@@ -48,15 +48,17 @@ def run(
     """
     from experiments.gate.report import publish
     from experiments.gate.run_folder import claim_folder
+    from experiments.gate.workers import require_live
     from experiments.preflight import preflight
     from experiments.wiring import ready
 
     preflight()
     started = time.monotonic()
     root = Path(config.root) if resume is None else resume.absolute().parent
-    given = ready(search_config(config, root / "corpus.db"), root=root)
+    given = require_live(ready(search_config(config, root / "corpus.db"), root=root))
     folder = resume or claim_folder(config, root, f"{config.benchmark}-ablation-s{config.seed}")
     began(folder)
+    say(projected(config, given))
     report = asyncio.run(_measured(config, given, folder.absolute(), say))
     written, line = publish(folder, report, tracking=config.tracking)
     files = (f"report: {written.json}", f"page: {written.markdown}")
@@ -64,6 +66,20 @@ def run(
     for text in (report.sentence, *report.notes, *files, *([line] if line else []), took):
         say(text)
     return {"folder": str(folder), **report.model_dump(mode="json")}
+
+
+def projected(config: AblationConfig, given: Ready) -> str:
+    """What the combinations cost at most, in one line."""
+    from experiments.gate.learned.ablation import FACTORS
+    from experiments.gate.workers import calls_said, said_of
+
+    cells = 2 ** len(FACTORS)
+    most = cells * config.tasks * config.repeats * config.attempts
+    who = said_of(given.worker.fingerprint, given.benchmark.id)
+    return (
+        f"Ablation on {given.benchmark.id}, {who}: {cells} combinations on {config.tasks} dev tasks, {config.repeats} "
+        f"times each: at most {most:,} attempts{calls_said(given, most)}; trees and searches come on top"
+    )
 
 
 async def _measured(config: AblationConfig, given: Ready, folder: Path, say: Callable[[str], object]) -> GateReport:

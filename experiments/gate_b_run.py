@@ -70,13 +70,26 @@ def _planned(config: GateBConfig, root: Path) -> Planned:
     from dataclasses import replace
 
     from experiments.gate.learned.stream import slices_of
+    from experiments.gate.workers import require_live
     from experiments.wiring import Splits, definition_of_done, ready
 
-    given = ready(learner_config(config, root / "corpus.db"), root=root)
+    given = require_live(ready(learner_config(config, root / "corpus.db"), root=root))
     search = given.benchmark.tasks("search")
     slices = slices_of(search, runs=config.runs, size=config.slice, seed=config.seed)
     splits = Splits(train=tuple(task for one in slices for task in one), val=(), dev=())
     return Planned(replace(given, splits=splits, manifest=definition_of_done(given.benchmark, splits)), slices)
+
+
+def projected(config: GateBConfig, given: Ready) -> str:
+    """What a stream costs at most, in one line."""
+    from experiments.gate.workers import calls_said, said_of
+
+    most = config.most_attempts
+    who = said_of(given.worker.fingerprint, given.benchmark.id)
+    return (
+        f"Gate B on {given.benchmark.id}, {who}: {config.runs} runs of {config.slice} tasks: at most {most:,} attempts "
+        f"by the arms{calls_said(given, most)}; trees and searches between the runs come on top"
+    )
 
 
 async def _streamed(
@@ -100,14 +113,14 @@ async def _streamed(
         identity = (config.identity, parts.manifest, given.worker.fingerprint)
         parts.journal.require_same(digest_of(*identity))
         await run_probes(parts.setup.judge, parts.benchmark.probes())
-        say(f"{config.runs} runs of {config.slice} tasks: at most {config.most_attempts} attempts by the arms")
+        say(projected(config, given))
         stream = Stream(config, learner, parts, folder, planned.slices, say)
         streamed = await run_stream(stream)
         require_unchanged(folder / "manifest.json", definition_of_done(parts.benchmark, given.splits))
         await run_probes(parts.setup.judge, parts.benchmark.probes())
         found = found_in(stream, streamed)
         report = report_of(stream, streamed, found)
-    title = f"{report.benchmark}, worker {report.worker}, seed {config.seed}: {found.verdict.verdict}"
+    title = f"{report.benchmark}, {report.whose}, seed {config.seed}: {found.verdict.verdict}"
     draw_slope(folder / FIGURE, found.points, (found.learned[0], found.null[0]), title=title)
     written, line = publish(folder, report, tracking=config.tracking)
     say(report.sentence)

@@ -6,6 +6,7 @@ The key, hidden tests and solution, is not here: the benchmark hands it to the j
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import warnings
 from collections.abc import Mapping
@@ -17,12 +18,17 @@ from signatures.digest import digest_of
 from signatures.errors import UsageError
 
 BENCHMARK: Final = "humaneval"
-ASKED: Final = """Write this Python function. Answer with one python code block that holds the whole function and the \
-imports and helpers that it needs: no docstring, no comments, no tests, no explanation.
+ASKED: Final = """Write the Python function `{entry}`.
 
 ```python
-{prompt}
-```"""
+{head}
+```
+
+{text}
+
+Answer with one python code block that holds the whole function and the imports and helpers that it needs: no docstring, \
+no comments, no tests, no explanation."""
+"""What is told of a problem. The docstring stands apart from the signature, since small models repeat what they see."""
 FAMILIES: Final[Mapping[str, str]] = {
     "brackets": r"bracket|\bparen",
     "primes": r"\bprimes?\b|divisor|factoriz|factorial",
@@ -73,11 +79,14 @@ def problem_of(prompt: str, entry: str) -> Problem:
     if found is None or text is None:
         raise UsageError(f"humaneval: a prompt does not define {entry!r} with a docstring")
     listed = examples(text, entry, [argument.arg for argument in found.args.args])
+    lines = prompt.splitlines()
+    head = "\n".join(lines[: found.body[0].lineno - 1]).strip()
+    told = ASKED.format(entry=entry, head=head, text=inspect.cleandoc(text))
     return Problem(
-        digest=digest_of(BENCHMARK, prompt, entry),
-        prompt=ASKED.format(prompt=prompt.strip()),
+        digest=digest_of(BENCHMARK, told, entry),
+        prompt=told,
         entry=entry,
-        above="\n".join(prompt.splitlines()[: found.lineno - 1]).strip(),
+        above="\n".join(lines[: found.lineno - 1]).strip(),
         family=next(name for name, words in FAMILIES.items() if re.search(words, text.lower())),
         examples=tuple(one for one in listed if digest_of(entry, one) not in WRONG),
     )

@@ -53,6 +53,8 @@ class GateReport(Record):
     title: str
     benchmark: Name
     worker: str
+    who: str = ""
+    "whose work it is, in words: `simulated worker NAME`, or `model NAME`"
     seed: int
     split: str
     config: Mapping[str, JsonValue]
@@ -70,6 +72,11 @@ class GateReport(Record):
     "PNG files beside the report"
     data: Mapping[str, JsonValue] = Field(default_factory=dict)
     "what figures were drawn from"
+
+    @property
+    def whose(self) -> str:
+        """Whose work it is, in words."""
+        return self.who or f"worker {self.worker}"
 
 
 class Written(NamedTuple):
@@ -98,7 +105,7 @@ def tell(log: EventLog, folder: Path, report: GateReport) -> None:
             engine=report.kind,
             seed=report.seed,
             config=flat,
-            tags={"tiller.sentence": report.sentence, "tiller.worker": report.worker, "tiller.split": report.split},
+            tags={"tiller.sentence": report.sentence, "tiller.worker": report.whose, "tiller.split": report.split},
             objectives=objectives,
         )
     )
@@ -139,7 +146,7 @@ def metrics_of(report: GateReport) -> dict[str, float]:
 
 def markdown_of(report: GateReport) -> str:
     """The report as one page."""
-    where = f"{report.benchmark}, worker {report.worker}, split {report.split}, seed {report.seed}"
+    where = f"{report.benchmark}, {report.whose}, split {report.split}, seed {report.seed}"
     parts = [f"# {report.title}", report.sentence, f"Measured on {where}: {GATHERED}."]
     parts += [f"![{figure}]({figure})" for figure in report.figures]
     for family in dict.fromkeys(one.family for one in report.contrasts):

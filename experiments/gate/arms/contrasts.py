@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from controllers.baselines import Arm
 from controllers.retry import Breaker
@@ -115,6 +115,14 @@ class Terms:
         return self.objectives[0]
 
 
+class Group(NamedTuple):
+    """Arms on the same tasks, and what is asked of them."""
+
+    arms: Mapping[str, Measured]
+    planned: Sequence[Versus]
+    terms: Terms
+
+
 async def measure(
     wired: Wired, arm: Arm, tasks: Sequence[Task], *, seeds: Sequence[int], namespace: str, step: Step
 ) -> Measured:
@@ -144,7 +152,14 @@ def _patient(wired: Wired, failed: int) -> Wired:
 
 
 async def _asked(wired: Wired, arm: Arm, tasks: Sequence[Task], *, seed: int, namespace: str) -> tuple[TaskScore, ...]:
-    return await score_arm(evaluator_of(wired, split="dev", namespace=namespace), arm, tasks, seed=seed)
+    evaluator = evaluator_of(wired, split=split_of(wired, tasks), namespace=namespace)
+    return await score_arm(evaluator, arm, tasks, seed=seed)
+
+
+def split_of(wired: Wired, tasks: Sequence[Task]) -> Literal["search", "dev"]:
+    """Where these tasks are from: gates take dev tasks, a table of arms may take those of the search split."""
+    first = tasks[0].digest if tasks else ""
+    return "search" if any(task.digest == first for task in wired.benchmark.tasks("search")) else "dev"
 
 
 def clusters_of(families: Mapping[str, Sequence[str]], tasks: Sequence[Task]) -> dict[str, str]:
@@ -183,12 +198,22 @@ def contrasts_of(arms: Mapping[str, Measured], planned: Sequence[Versus], terms:
 
     Raises EvidenceError where infrastructure took more episodes from one arm than chance does.
     """
-    for versus in planned:
-        require_equal_exclusion(arms[versus.treatment], arms[versus.control])
-    primary = {versus: _evidence(arms, versus, terms.primary, terms) for versus in planned}
-    for family in dict.fromkeys(versus.family for versus in planned):
-        primary |= with_q({versus: found for versus, found in primary.items() if versus.family == family})
-    return tuple(_contrast(arms, versus, primary[versus], terms) for versus in planned)
+    return contrasts_over([Group(arms, planned, terms)])[0]
+
+
+def contrasts_over(groups: Sequence[Group]) -> tuple[tuple[Contrast, ...], ...]:
+    """`contrasts_of` for several groups of arms, each on tasks of its own: a family is corrected over all of them."""
+    found: dict[tuple[int, Versus], Evidence] = {}
+    for number, (arms, planned, terms) in enumerate(groups):
+        for versus in planned:
+            require_equal_exclusion(arms[versus.treatment], arms[versus.control])
+            found[number, versus] = _evidence(arms, versus, terms.primary, terms)
+    for family in dict.fromkeys(versus.family for _, versus in found):
+        found |= with_q({key: evidence for key, evidence in found.items() if key[1].family == family})
+    return tuple(
+        tuple(_contrast(arms, versus, found[number, versus], terms) for versus in planned)
+        for number, (arms, planned, terms) in enumerate(groups)
+    )
 
 
 def further_contrasts(one: Contrast) -> tuple[Contrast, ...]:

@@ -16,6 +16,7 @@ from experiments.gate.arms.surface import FIGURE, Cell, Place, cell_of, difficul
 from experiments.gate.arms.within import Within, look_within
 from experiments.gate.arms.workbench import begin, folder_for, opened, probe, ready_for
 from experiments.gate.report import GateReport, mirrored, tell, write_report
+from experiments.gate.workers import calls_said, said_of
 from experiments.search.job import progress_bar
 from experiments.search.search_job import console_of
 from experiments.wiring import Ready, Wired
@@ -44,6 +45,11 @@ class Prepared:
     noisy: Mapping[float, Ready]
     "the benchmark at each noise of the surface"
     refine: str
+
+    @property
+    def who(self) -> str:
+        """Whose work it is, in words."""
+        return said_of(self.base.worker.fingerprint, self.base.benchmark.id)
 
     @property
     def terms(self) -> Terms:
@@ -117,6 +123,7 @@ def projection(plan: Prepared) -> tuple[int, str]:
         f"{config.repeats} seeds, {cells:,} in {len(plan.places)} cells of the surface; fewer where tasks are solved "
         "early or recorded already"
     )
+    said += calls_said(plan.base, primary + cells)
     if config.lm is not None:
         said += f"; up to {2 * tasks * config.repeats * config.attempts:,} calls of {config.lm}"
     return primary + cells, said
@@ -125,7 +132,7 @@ def projection(plan: Prepared) -> tuple[int, str]:
 async def run_gate_a(plan: Prepared, *, quiet: bool = False) -> Outcome:
     """The whole gate in its run folder. Killed and started again, it ends the same. Raises TillerError."""
     config, console, lines = plan.config, console_of(quiet=quiet), list[str]()
-    _say(console, f"Gate A on {plan.base.benchmark.id}: {projection(plan)[1]}")
+    _say(console, f"Gate A on {plan.base.benchmark.id}, {plan.who}: {projection(plan)[1]}")
     begin(plan.folder, config)
     with (
         mirrored(plan.folder, lines, tracking=config.tracking) as listen,

@@ -16,6 +16,7 @@ from experiments.gate.arms.contrasts import Measured, Terms, Versus, clusters_of
 from experiments.gate.arms.driver import AGENT, STEPS, AgentSteer
 from experiments.gate.arms.workbench import begin, folder_for, opened, probe, ready_for
 from experiments.gate.report import Contrast, GateReport, interval_text, level, mirrored, tell, write_report
+from experiments.gate.workers import calls_said, said_of
 from experiments.search.job import progress_bar
 from experiments.search.search_job import console_of
 from experiments.wiring import Ready, Wired
@@ -46,6 +47,11 @@ class Ladder:
     rungs: tuple[Rung, ...]
     fixed: str
     "the directive of `fixed`"
+
+    @property
+    def who(self) -> str:
+        """Whose work it is, in words."""
+        return said_of(self.world.worker.fingerprint, self.world.benchmark.id)
 
     @property
     def terms(self) -> Terms:
@@ -130,13 +136,13 @@ def projection(plan: Ladder) -> tuple[int, str]:
         f"the rungs {', '.join(plan.rungs)}, {control:,} in random@k, {config.attempts * episodes:,} of them unless a "
         f"rung spends more than it; up to {calls:,} model calls; a rung that does not beat random@k ends the walk"
     )
-    return climbing + control, said
+    return climbing + control, said + calls_said(plan.world, climbing + control)
 
 
 async def run_ladder(plan: Ladder, *, quiet: bool = False) -> Outcome:
     """The walk in its run folder. Killed and started again, it ends the same. Raises TillerError."""
     console, lines = console_of(quiet=quiet), list[str]()
-    console.print(f"Rungs of f on {plan.world.benchmark.id}: {projection(plan)[1]}", highlight=False)
+    console.print(f"Rungs of f on {plan.world.benchmark.id}, {plan.who}: {projection(plan)[1]}", highlight=False)
     begin(plan.folder, plan.config)
     with (
         mirrored(plan.folder, lines, tracking=plan.config.tracking) as listen,
@@ -229,7 +235,7 @@ def verdict(plan: Ladder, climbed: Climbed) -> tuple[tuple[Rung, ...], str]:
 def report_of(plan: Ladder, climbed: Climbed, refused: tuple[Rung, ...], why: str) -> GateReport:
     """The report of a walk: each rung against random@k, and against the rung below it."""
     won = [rung for rung in climbed.contrasts if climbed.beaten(rung)]
-    where = f"{plan.world.benchmark.id} with worker {plan.world.worker.fingerprint.name}"
+    where = f"{plan.world.benchmark.id} with {plan.who}"
     said = (
         f"On {where}, the highest rung that beats random@k at as much compute is {won[-1] if won else 'none of them'}"
     )
@@ -246,6 +252,7 @@ def report_of(plan: Ladder, climbed: Climbed, refused: tuple[Rung, ...], why: st
         title=f"Rungs of f(trace) on {plan.world.benchmark.id}",
         benchmark=plan.world.benchmark.id,
         worker=plan.world.worker.fingerprint.name,
+        who=plan.who,
         seed=plan.config.seed,
         split="dev",
         config=plan.config.model_dump(mode="json"),

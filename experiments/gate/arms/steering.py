@@ -95,7 +95,7 @@ def _others(contrasts: Sequence[Contrast]) -> list[Contrast]:
 
 def sentence(plan: Prepared, contrasts: Sequence[Contrast]) -> str:
     """The verdict, and what follows from it."""
-    where = f"{plan.base.benchmark.id} with worker {plan.base.worker.fingerprint.name}"
+    where = f"{plan.base.benchmark.id} with {plan.who}"
     primary = contrasts[0]
     assert primary.decided is not None
     found = primary.evidence
@@ -127,9 +127,10 @@ def report_of(plan: Prepared, found: Found) -> GateReport:
     told = sentence(plan, found.contrasts)
     return GateReport(
         kind="gate-a",
-        title=f"Gate A on {plan.base.benchmark.id}: {plan.arms.refine.name} less {plan.arms.placebo.name}",
+        title=f"Gate A on {plan.base.benchmark.id}, {plan.who}: {plan.arms.refine.name} less {plan.arms.placebo.name}",
         benchmark=plan.base.benchmark.id,
         worker=plan.base.worker.fingerprint.name,
+        who=plan.who,
         seed=plan.config.seed,
         split="dev",
         config=plan.config.model_dump(mode="json"),

@@ -17,7 +17,7 @@ from controllers.history import Seen
 from controllers.retry import with_retries
 from controllers.selector import select
 from controllers.spec import Rollout
-from experiments.gate.arms.contrasts import Measured
+from experiments.gate.arms.contrasts import Measured, split_of
 from experiments.search.stages import Step, evaluator_of
 from experiments.wiring import Wired
 from judges.ledger import VerdictLedger
@@ -89,7 +89,7 @@ async def look_within(
     seed = measured.scores[0][0].seed
     failed = {score.task_digest for score in measured.scores[0] if score.failure is not None}
     whole = [task for task in tasks if task.digest not in failed]
-    evaluator = evaluator_of(wired, split="dev", namespace="within")
+    evaluator = evaluator_of(wired, split=split_of(wired, tasks), namespace="within")
     request = Request(arm.candidate, whole, seed=seed, condition=arm.name, grant=measured.grant, keep_rollouts=True)
     rollouts = [one.rollout for one in await evaluator.evaluate(request)]
     items = [(i, t, r) for i, (t, r) in enumerate(zip(whole, rollouts, strict=True)) if r is not None]

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel, JsonValue
 
 from experiments.config import dump
+from experiments.gate.workers import require_live, worker_asked
 from experiments.places import CONFIG, corpus_path
 from experiments.search_config import SearchConfig
 from experiments.whole_file import write_whole
@@ -70,14 +71,14 @@ class OnBenchmark(Protocol):
 
 
 def ready_for(config: OnBenchmark, *, options: Mapping[str, JsonValue] | None = None) -> Ready:
-    """The benchmark with its first `tasks` dev tasks, and nothing written. Raises UsageError.
+    """The benchmark with its first `tasks` dev tasks, and nothing written. Raises UsageError, for a recording too.
 
     `options` are put over those of the config, such as another noise. All of them share one corpus.
     """
     asked = SearchConfig(
         benchmark=config.benchmark,
         options={**config.options, **(options or {})},
-        worker=config.worker,
+        worker=worker_asked(config.worker, config.worker_lm),
         lm=config.lm,
         worker_lm=config.worker_lm,
         api_base=config.api_base,
@@ -93,7 +94,7 @@ def ready_for(config: OnBenchmark, *, options: Mapping[str, JsonValue] | None = 
         corpus=config.corpus,
         tracking=False,
     )
-    found = ready(asked)
+    found = require_live(ready(asked))
     corpus = corpus_path(config, Path(config.root), found.benchmark.id)
     return replace(found, config=asked.model_copy(update={"corpus": str(corpus)}))
 

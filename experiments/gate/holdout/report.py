@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from experiments.gate.holdout.register import Gate
 from experiments.gate.report import Contrast, Excluded, GateReport, interval_text, level, points
+from experiments.gate.workers import said_of
 from optimizers.gate.decide import Question, decide
 from optimizers.gate.evidence import evidence_of
 from optimizers.gate.families import q_values
@@ -121,6 +122,7 @@ def _report(
         title=f"Gate: {survey.contrast} on {gate.slice.name}",
         benchmark=survey.benchmark.id,
         worker=survey.worker.fingerprint.name,
+        who=said_of(survey.worker.fingerprint, survey.benchmark.id),
         seed=survey.config.seed,
         split="holdout",
         config=survey.config.model_dump(mode="json"),

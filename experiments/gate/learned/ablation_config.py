@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from experiments.config import RunConfig
+from experiments.gate.workers import worker_asked
 from experiments.search_config import SearchConfig
 
 QUICK: Final[Mapping[str, int]] = {
@@ -77,7 +78,7 @@ def search_config(config: AblationConfig, corpus: Path) -> SearchConfig:
     return SearchConfig(
         benchmark=config.benchmark,
         options=config.options,
-        worker=config.worker,
+        worker=worker_asked(config.worker, config.worker_lm),
         worker_lm=config.worker_lm,
         api_base=config.api_base,
         seed=config.seed,

@@ -9,6 +9,7 @@ from experiments.gate.arms.contrasts import Measured
 from experiments.gate.learned.ablation import INTERACTION, MARGINAL, Bench
 from experiments.gate.learned.learning import Learned
 from experiments.gate.report import Contrast, GateReport, interval_text, level
+from experiments.gate.workers import said_of
 from optimizers.intervals import mean_interval
 
 KIND: Final = "ablation"
@@ -40,6 +41,7 @@ def report_of(
         title="Ablation: what each factor adds",
         benchmark=bench.wired.benchmark.id,
         worker=setup.worker.fingerprint.name,
+        who=said_of(setup.worker.fingerprint, bench.wired.benchmark.id),
         seed=config.seed,
         split="dev",
         config=config.model_dump(mode="json"),

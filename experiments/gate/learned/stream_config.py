@@ -9,6 +9,7 @@ from typing import Final, Self
 from pydantic import Field, JsonValue, model_validator
 
 from experiments.config import RunConfig
+from experiments.gate.workers import worker_asked
 from experiments.search_config import SearchConfig
 
 QUICK: Final[Mapping[str, int]] = {"runs": 8, "slice": 12}
@@ -79,7 +80,7 @@ def learner_config(config: GateBConfig, corpus: Path) -> SearchConfig:
     return SearchConfig(
         benchmark=config.benchmark,
         options=config.options,
-        worker=config.worker,
+        worker=worker_asked(config.worker, config.worker_lm),
         worker_lm=config.worker_lm,
         api_base=config.api_base,
         seed=config.seed,

@@ -13,6 +13,7 @@ from experiments.gate.arms.contrasts import Measured, Terms, Versus, contrasts_o
 from experiments.gate.learned.slope_figure import FIGURE, Point
 from experiments.gate.learned.stream import FINAL, FROZEN, LEARNED, NULL, Played, Stream, Streamed, ends_of
 from experiments.gate.report import Contrast, GateReport, interval_text, level
+from experiments.gate.workers import said_of
 from experiments.search.narrator import interval_of
 from optimizers.gate.slope import Course, Slope, SlopeVerdict, said, slope_of, verdict_of, with_q
 from optimizers.gate.spend import confounded, spend_of
@@ -109,6 +110,7 @@ def report_of(stream: Stream, streamed: Streamed, found: Found) -> GateReport:
         title="Gate B: does learning from run to run show",
         benchmark=stream.wired.benchmark.id,
         worker=setup.worker.fingerprint.name,
+        who=said_of(setup.worker.fingerprint, stream.wired.benchmark.id),
         seed=config.seed,
         split="search",
         config=config.model_dump(mode="json"),

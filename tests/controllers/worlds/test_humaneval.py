@@ -29,8 +29,12 @@ def test_a_problem_has_what_stands_above_its_function() -> None:
     problem = problem_of(PROMPT, "total")
     assert problem.above.startswith("from typing") and problem.above.endswith("return x")
     assert problem.examples == (("total([1, 2])", "3"),)
-    assert problem.family == "selection" and PROMPT.strip() in problem.prompt
-    assert problem.digest == problem_of(PROMPT, "total").digest != problem_of(PROMPT + "\n", "total").digest
+    assert problem.family == "selection"
+    assert (
+        "def total(xs: List[int]) -> int:\n```\n\nAdd the elements of a list.\n>>> total([1, 2])\n3" in problem.prompt
+    )
+    other = PROMPT.replace("Add the", "Add up the")
+    assert problem.digest == problem_of(PROMPT, "total").digest != problem_of(other, "total").digest
 
 
 def test_a_worker_need_not_repeat_what_it_was_given() -> None:
