@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from controllers.corpus import SqliteCorpus
 from experiments.catalogue import load_benchmark
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from experiments.replay_run import ReplayConfig
 
 
+UNLOGGED: Final = "it weighs logged decisions, and no recorded episode says how likely its decisions were"
+"""As in recordings of agents whose decisions nobody drew: trees of attempts may answer all the same."""
+
+
 async def answers(config: ReplayConfig) -> list[Estimate | Refusal]:
     """One answer per controller and estimator, controllers outermost. Raises TillerError."""
     path = Path(config.corpus)
@@ -57,6 +61,9 @@ async def answers(config: ReplayConfig) -> list[Estimate | Refusal]:
         of_programs = Asked(tuple(programs), tuple(programs.values()), None)
         found = []
         for one in chosen:
+            if evidence.log is None and not isinstance(one, ExactTree | FreshDraws):
+                found.append([Refusal(candidate=name, estimator=one.id, reason=UNLOGGED) for name in controllers])
+                continue
             answered = dict(zip(plain, await one.estimate(evidence, of_rules) if plain else [], strict=True))
             if isinstance(one, ExactTree | FreshDraws):
                 told = await one.estimate(evidence, of_programs) if programs else []

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controllers.choosing import choice_logprobs
-from controllers.history import Seen
+from controllers.history import Seen, Shown
 from controllers.policies import View, Weights
 from signatures.digest import canonical_json
 from signatures.errors import UsageError
@@ -123,20 +123,15 @@ class ShownState(NamedTuple):
 def shown_of(history: Sequence[Seen], chars: int) -> ShownState:
     """What the checkers said of every attempt, then as much of the latest traces as fits in `chars`.
 
-    A decision compares attempts, and a small model is shown little: so the checkers come first, the latest attempt's
-    before all. Each line is whole, so that its delimiters stay closed. Raises FirewallBreach as `render` does.
+    A decision compares attempts, and a small model is shown little: so of every attempt the first checker comes first,
+    which is that of `correct`, then the second, and so on. Each line is whole, so that its delimiters stay closed.
+    Raises FirewallBreach as `render` does.
     """
     kept: set[str] = set()
-    for checks in (True, False):
-        for seen in reversed(history):
-            lines = seen.shown()
-            split = len(seen.trace)
-            for one in reversed(lines[split:] if checks else lines[:split]):
-                if len(one.line) > chars:
-                    chars = chars if checks else 0
-                    continue
-                chars -= len(one.line)
-                kept.add(one.id)
+    for one in _by_worth(history):
+        if len(one.line) <= chars:
+            chars -= len(one.line)
+            kept.add(one.id)
     found: list[str] = []
     ids: list[str] = []
     for number, seen in enumerate(history, 1):
@@ -144,6 +139,17 @@ def shown_of(history: Sequence[Seen], chars: int) -> ShownState:
         found += [f"Attempt {number}:", *(one.line for one in mine)]
         ids += [one.id for one in mine]
     return ShownState(tuple(found), tuple(ids))
+
+
+def _by_worth(history: Sequence[Seen]) -> Iterator[Shown]:
+    checks = [(place, -number, one) for number, seen in enumerate(history) for place, one in _checks(seen)]
+    yield from (one for _, _, one in sorted(checks))
+    for seen in reversed(history):
+        yield from reversed(seen.shown()[: len(seen.trace)])
+
+
+def _checks(seen: Seen) -> Iterator[tuple[int, Shown]]:
+    return enumerate(seen.shown()[len(seen.trace) :])
 
 
 def parse_choice(name: PolicyName, body: Mapping[str, object]) -> ChoiceBody:

@@ -26,8 +26,8 @@ ASKED: Final = """Write the Python function `{entry}`.
 
 {text}
 
-Answer with one python code block that holds the whole function and the imports and helpers that it needs: no docstring, \
-no comments, no tests, no explanation."""
+Answer with one python code block that holds the whole function and the imports and helpers that it needs: \
+no docstring, no comments, no tests, no explanation."""
 """What is told of a problem. The docstring stands apart from the signature, since small models repeat what they see."""
 FAMILIES: Final[Mapping[str, str]] = {
     "brackets": r"bracket|\bparen",

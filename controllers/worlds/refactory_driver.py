@@ -64,15 +64,28 @@ def _limited(work: Callable[[], object], steps: int) -> Outcome:
                 raise TooManyLines("it did not end")
         return count
 
-    sys.settrace(count)
-    try:
+    ended = _Ended()
+    value = ""
+    with ended:
+        sys.settrace(count)
         value = str(work())[:LONGEST]
-    except BaseException as error:  # whatever a student's program raises is its result
-        sys.settrace(None)
-        return False, _ADDRESS.sub("", f"{type(error).__name__}: {error}"[:LONGEST])
-    finally:
-        sys.settrace(None)
+    if ended.error is not None:
+        return False, _ADDRESS.sub("", f"{type(ended.error).__name__}: {ended.error}"[:LONGEST])
     return (True, _ADDRESS.sub("", value)) if left >= 0 else ENDED
+
+
+class _Ended:
+    """Ends the tracing, and takes whatever a student's program raises: that is its result."""
+
+    error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        sys.settrace(None)
+        self.error = error
+        return True
 
 
 def in_a_fork(program: str, job: dict[str, Any]) -> list[Outcome | None]:

@@ -70,6 +70,8 @@ class GateReport(Record):
     notes: tuple[str, ...] = ()
     figures: tuple[InsidePath, ...] = ()
     "PNG files beside the report"
+    pages: Mapping[str, str] = Field(default_factory=dict)
+    "heading -> Markdown: tables of this gate alone"
     data: Mapping[str, JsonValue] = Field(default_factory=dict)
     "what figures were drawn from"
 
@@ -149,6 +151,7 @@ def markdown_of(report: GateReport) -> str:
     where = f"{report.benchmark}, {report.whose}, split {report.split}, seed {report.seed}"
     parts = [f"# {report.title}", report.sentence, f"Measured on {where}: {GATHERED}."]
     parts += [f"![{figure}]({figure})" for figure in report.figures]
+    parts += [part for heading, text in report.pages.items() for part in (f"## {heading}", text)]
     for family in dict.fromkeys(one.family for one in report.contrasts):
         parts += [f"## Contrasts: {family}", _contrasts([c for c in report.contrasts if c.family == family])]
     decided = [one for one in report.contrasts if one.decided or one.confounded]

@@ -38,7 +38,7 @@ def test_the_first_line_is_the_cost_and_the_last_are_the_paths(forker: Forker, t
     ended = forker.run(list(SMALL), tmp_path)
     assert ended.code == 0, ended.err
     lines = ended.out.splitlines()
-    assert lines[0].startswith("Gate A on planted: at most 198 attempts")
+    assert lines[0].startswith("Gate A on planted, simulated worker planted: at most 198 attempts")
     assert any("Gate A does not pass" in line for line in lines)  # a negative verdict is no failure
     paths = dict(line.split(": ", 1) for line in lines[-4:])
     assert all((tmp_path / paths[name]).is_file() for name in ("report", "page", "figure"))

@@ -69,8 +69,10 @@ def test_what_was_never_refined_is_refused(recorded: Path, tmp_path: Path) -> No
 
 
 def test_weighting_is_refused_without_propensities(recorded: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no log"):
-        run(config(recorded, tmp_path, seed_candidate(), "snips"))
+    (found,) = run(config(recorded, tmp_path, seed_candidate(), "snips"))
+    assert isinstance(found, Refusal) and "no recorded episode says how likely" in found.reason
+    with pytest.raises(NoSupport, match="candidate"):
+        require_an_estimate([found])
 
 
 def test_what_it_holds_and_refuses(recorded: Path) -> None:
