@@ -13,6 +13,7 @@ import dspy
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from controllers.policies import Policy
+from controllers.policies.choice import KIND, ChoicePolicy, parse_choice
 from controllers.policies.lm import LMPolicy
 from controllers.policies.rule import RulePolicy, parse_rules
 from controllers.programs.language import canonical
@@ -131,6 +132,8 @@ def policy_of(name: PolicyName, text: str, lm: Models) -> Policy:
         raise UsageError(f"{name}: a component is a JSON object with a tier: rule, resident or frontier")
     if body["tier"] == "rule":
         return RulePolicy(parse_rules(text))
+    if body.get("kind") == KIND:
+        return ChoicePolicy(name, _model_of(name, body.get("model"), lm), parse_choice(name, body))
     return _lm_policy(name, body, lm)
 
 

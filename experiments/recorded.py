@@ -59,7 +59,7 @@ async def answers(config: ReplayConfig) -> list[Estimate | Refusal]:
         programs = {name: one for name, one in controllers.items() if one.program is not None}
         of_rules = Asked(tuple(plain), tuple(plain.values()), target)
         of_programs = Asked(tuple(programs), tuple(programs.values()), None)
-        found = []
+        found: list[list[Estimate | Refusal]] = []
         for one in chosen:
             if evidence.log is None and not isinstance(one, ExactTree | FreshDraws):
                 found.append([Refusal(candidate=name, estimator=one.id, reason=UNLOGGED) for name in controllers])

@@ -3,12 +3,12 @@
     python -m experiments.transfer_run --quick
     python -m experiments.transfer_run 'domains=["telecom","terminal"]' options.telecom.noise=0.3 tasks=120
 
-records trees of some search tasks of each domain, learns a controller on each domain alone and on all but one together,
-and tries every controller on every domain's dev tasks at one grant, beside the frozen controller that all searches start
-from. The first lines say what it costs at most. It ends with a line for each pair of domains (learned less frozen, with
-interval, n and q over the whole matrix) and a sentence, and leaves `report.json`, `report.md` and `matrix.png` in its
-run folder, which MLflow gets as one run. A run that was killed goes on when it is started again. The exit code is 0
-whatever came out, and 4 where infrastructure spoilt the comparison.
+records trees of some search tasks of each domain, learns a controller on each domain alone and on all but one
+together, and tries every controller on every domain's dev tasks at one grant, beside the frozen controller that all
+searches start from. The first lines say what it costs at most. It ends with a line for each pair of domains (learned
+less frozen, with interval, n and q over the whole matrix) and a sentence, and leaves `report.json`, `report.md` and
+`matrix.png` in its run folder, which MLflow gets as one run. A run that was killed goes on when it is started again.
+The exit code is 0 whatever came out, and 4 where infrastructure spoilt the comparison.
 """
 
 from __future__ import annotations

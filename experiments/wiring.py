@@ -87,7 +87,7 @@ def ready(config: SearchConfig, *, root: Path | None = None, lm: dspy.LM | None 
     benchmark = load_benchmark(config.benchmark, config.options)
     splits = split_tasks(benchmark, config)
     lm = lm or model_of(config.lm, config.api_base, config.lm_max_tokens)
-    worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
+    worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker in (None, "chat") else None
     worker = benchmark.worker(config.worker, worker_lm)
     require_engine(config, lm, ("none", *(directive.action for directive in benchmark.directives)))
     require_usable(corpus_path(config, root, benchmark.id))

@@ -144,9 +144,10 @@ def _state(promotion: Promotion) -> bytes:
 
 
 def _models(controller: Controller) -> dict[str, dspy.LM]:
+    from controllers.policies.choice import ChoicePolicy
     from controllers.policies.lm import LMPolicy
 
-    found = [policy.lm for policy in controller.policies.values() if isinstance(policy, LMPolicy)]
+    found = [policy.lm for policy in controller.policies.values() if isinstance(policy, LMPolicy | ChoicePolicy)]
     if controller.program is not None and controller.program.lm is not None:
         found.append(controller.program.lm)
     return {lm.model: lm for lm in found}

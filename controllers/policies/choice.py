@@ -101,7 +101,8 @@ def question_text(task: str, features: Mapping[str, float], lines: Sequence[str]
     """What the model is shown of a state: task, features that are not 0, observations oldest first."""
     numbers = ", ".join(f"{name}={value:.4g}" for name, value in sorted(features.items()) if value)
     happened = "\n".join(lines) or "nothing is shown"
-    return f"Task:\n{task}\n\nObserved numbers (those not named are 0 or unknown): {numbers or 'none'}\n\nWhat happened:\n{happened}"
+    observed = f"Observed numbers (those not named are 0 or unknown): {numbers or 'none'}"
+    return f"Task:\n{task}\n\n{observed}\n\nWhat happened:\n{happened}"
 
 
 def turns_of(demos: Sequence[ChoiceDemo], legal: Sequence[str]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from controllers import Worker
 from controllers.workers.recorded import RecordedWorker
 from signatures.errors import UsageError
 from signatures.records import WorkerFingerprint
@@ -30,14 +31,19 @@ def worker_asked(worker: str | None, worker_lm: str | None) -> str | None:
     return CHAT if worker is None and worker_lm is not None else worker
 
 
+def refuse_recording(worker: Worker, benchmark: str) -> None:
+    """Raises UsageError for a worker of which only a recording is left."""
+    if isinstance(worker, RecordedWorker):
+        raise UsageError(
+            f"a gate makes new attempts, and of {said_of(worker.fingerprint, benchmark)} only a recording is here: "
+            "name the model itself with worker=chat worker_lm=MODEL, or ask the recording with replay_run"
+        )
+
+
 def require_live(world: Ready) -> Ready:
     """The same. Raises UsageError for a worker that can attempt nothing new, and for a model that nobody would ask."""
     who, named = world.worker.fingerprint, world.config.worker_lm
-    if isinstance(world.worker, RecordedWorker):
-        raise UsageError(
-            f"a gate makes new attempts, and of {said_of(who, world.benchmark.id)} only a recording is here: name the "
-            "model itself with worker=chat worker_lm=MODEL, or ask the recording with replay_run"
-        )
+    refuse_recording(world.worker, world.benchmark.id)
     if named is not None and who.model is None:
         raise UsageError(
             f"worker_lm={named}: {said_of(who, world.benchmark.id)} asks no model; leave worker out, or say worker=chat"

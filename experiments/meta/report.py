@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from experiments.gate.arms.contrasts import paired_values
 from experiments.gate.report import Contrast, GateReport, interval_text, level
+from experiments.gate.workers import said_of
 from experiments.meta.config import MetaConfig
 from experiments.meta.tuned import Tuned
 from experiments.wiring import Wired
@@ -58,6 +59,7 @@ def report_of(config: MetaConfig, wired: Wired, found: Tuned, lifts: Lifts) -> G
         title="Level two: what tuning the search adds",
         benchmark=wired.benchmark.id,
         worker=wired.setup.worker.fingerprint.name,
+        who=said_of(wired.setup.worker.fingerprint, wired.benchmark.id),
         seed=config.seed,
         split="dev",
         config=config.model_dump(mode="json"),

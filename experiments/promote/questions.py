@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -17,6 +18,7 @@ from controllers.policies import Policy, View
 from controllers.production import production_spec
 from controllers.programs.policy import ProgramPolicy
 from signatures.digest import digest_text, seed_of
+from signatures.errors import UsageError
 from signatures.records import AttemptContext, AttemptResult, Finite, PolicyName, Probability, Record, Task, Tier
 
 if TYPE_CHECKING:
@@ -145,7 +147,8 @@ async def _prompt(policy: Policy, view: View) -> str:
     lm, engine = scripted_lm(lambda prompt: "")
     listening = copy.deepcopy(policy)
     listening.lm = lm  # type: ignore[attr-defined]  # every policy beyond the rule tier has a model
-    await listening.decide(view)
+    with suppress(UsageError):  # it gives no log-probabilities: what it was asked is there all the same
+        await listening.decide(view)
     return digest_text("\n\0\n".join(engine.prompts))
 
 

@@ -12,6 +12,7 @@ from controllers.budget import add_amounts
 from experiments.gate.arms.contrasts import Measured, Terms, Versus, clusters_of, contrasts_of, measure
 from experiments.gate.arms.workbench import begin, folder_for, opened, probe, ready_for
 from experiments.gate.report import Contrast, GateReport, interval_text, level, publish, table
+from experiments.gate.workers import said_of
 from experiments.search.job import progress_bar
 from experiments.search.search_job import console_of
 from experiments.search.stages import Step, evaluator_of
@@ -226,6 +227,7 @@ def report_of(plan: Comparison, arms: Mapping[str, Measured], spent: Amounts) ->
         title=f"The certified store on {plan.world.benchmark.id}",
         benchmark=plan.world.benchmark.id,
         worker=plan.world.worker.fingerprint.name,
+        who=said_of(plan.world.worker.fingerprint, plan.world.benchmark.id),
         seed=plan.config.seed,
         split="dev",
         config=plan.config.model_dump(mode="json"),

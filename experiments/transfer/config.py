@@ -19,7 +19,7 @@ class TransferConfig(RunConfig):
     """Sizes are tasks, budgets are attempts."""
 
     domains: tuple[str, ...] = ("telecom", "refactory", "wordnet", "terminal")
-    "each a benchmark id or package.module:Class, or NAME=BENCHMARK for one that is there twice; each is source and target"
+    "each a benchmark id, package.module:Class, or NAME=BENCHMARK for one that is there twice; source and target alike"
     options: Mapping[str, Mapping[str, JsonValue]] = Field(default_factory=dict)
     "by domain: options of its benchmark, such as options.telecom.noise=0.3"
     workers: Mapping[str, str] = Field(default_factory=dict)
@@ -64,6 +64,8 @@ class TransferConfig(RunConfig):
         for field, given in (("options", self.options), ("workers", self.workers)):
             if unknown := sorted(set(given) - set(names)):
                 raise ValueError(f"{field}: {unknown[0]} is no domain; there are {', '.join(names)}")
+        if self.worker_lm is not None and "chat" not in self.workers.values():
+            raise ValueError("worker_lm: no domain's worker is chat; say which with workers.NAME=chat")
         return self
 
     @property

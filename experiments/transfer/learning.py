@@ -77,7 +77,6 @@ async def _learned(domain: Domain, trees: Trees, parts: Wired) -> Learned:
 async def _together(domains: Sequence[Domain], trees: Mapping[str, Trees], folder: Path) -> Learned:
     """One lesson on the trees of several domains, by the actions and features that all of them have."""
     pool = PoolBenchmark(domains)
-    folder.mkdir(exist_ok=True)
     given = _ready(pool, folder)
     with wired(given, folder) as opened:
         opened.journal.require_same(digest_of([one.identity for one in domains]))
@@ -92,7 +91,8 @@ async def _together(domains: Sequence[Domain], trees: Mapping[str, Trees], folde
 
 
 def _ready(pool: PoolBenchmark, folder: Path) -> Ready:
-    """The pool with a corpus of its own."""
+    """The pool with a folder and a corpus of its own."""
+    folder.mkdir(exist_ok=True)
     tasks = pool.tasks("search")
     config = pool.domains[0].ready.config.model_copy(
         update={

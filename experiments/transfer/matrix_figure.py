@@ -17,7 +17,7 @@ LEAST_SHADE: Final = 5.0
 
 def sources_of(cells: Sequence[Cell]) -> list[str]:
     """Sources in the order of the domains, the pool last."""
-    names = [name for name in dict.fromkeys(cell.target for cell in cells)]
+    names = list(dict.fromkeys(cell.target for cell in cells))
     return [*names, *([POOL] if any(cell.source == POOL for cell in cells) else [])]
 
 

@@ -1,4 +1,4 @@
-"""What was learned is tried: every controller on every domain's dev tasks, live, at one grant and with one seed each."""
+"""What was learned is tried: every controller on every domain's dev tasks, live, at one grant."""
 
 from __future__ import annotations
 

@@ -61,10 +61,6 @@ class Asker:
         self._known[key] = found
         return found
 
-    def is_known(self, question: Question, ask: Ask, demos: Sequence[Question]) -> bool:
-        """Whether the file holds the answer."""
-        return self.key_of(question, ask, [one.demo() for one in demos] if ask.demos else []) in self._known
-
     def key_of(self, question: Question, ask: Ask, demos: Sequence[ChoiceDemo]) -> str:
         """Names all that the model is shown: equal keys get equal answers."""
         told = signature_of(question.policy).instructions

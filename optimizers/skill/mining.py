@@ -1,4 +1,4 @@
-"""Questions from recorded trees: states in which the record says which action was best by the checkers, and by how much.
+"""Questions from recorded trees: states of which the record says which action was best by the checkers.
 
 The value of an action is the expected best `correct` by the checkers after it, over the recorded attempts that it could
 have led to; a verdict is never read. States are ones whose legal actions all cost one attempt, so that no action wins

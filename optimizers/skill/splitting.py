@@ -15,7 +15,7 @@ from signatures.errors import NoSupport
 
 
 class Sizes(NamedTuple):
-    """Questions wanted; each is rounded down to as many of every answer."""
+    """Questions wanted; each is rounded down to as many of every answer, demos to one of each at least."""
 
     demos: int
     calibration: int
@@ -51,9 +51,9 @@ def split(questions: Sequence[Question], sizes: Sizes, *, seed: int) -> Split:
     answers = _frequent(asked, learned, sizes)
     if len(answers) < 2:
         raise NoSupport(f"{_counts(questions)}: fewer than two answers are frequent enough, record more tasks")
+    shown = max(len(answers), sizes.demos - sizes.demos % len(answers))
     test = balanced(asked, sizes.test, answers, seed=seed)
-    rest = balanced(learned, sizes.demos + sizes.calibration, answers, seed=seed)
-    shown = sizes.demos - sizes.demos % len(answers)
+    rest = balanced(learned, shown + sizes.calibration, answers, seed=seed)
     if len(rest) < shown + len(answers) or not test:
         raise NoSupport(f"{_counts(questions)}: too few tasks to learn from beside {shown} demos")
     return Split(rest[:shown], rest[shown:], test, tuple(sorted(held)), answers)
@@ -62,9 +62,11 @@ def split(questions: Sequence[Question], sizes: Sizes, *, seed: int) -> Split:
 def held_out(questions: Sequence[Question], *, seed: int) -> frozenset[str]:
     """The families of the test side: of a random order the beginning that puts nearest to half of the tasks there.
 
-    Raises NoSupport where every choice leaves one side empty.
+    Raises NoSupport without a question, or where every choice leaves one side empty.
     """
     of_task = {one.task: frozenset(one.families) for one in questions}
+    if not of_task:
+        raise NoSupport("no recorded decision whose best action is clear")
     order = sorted({name for names in of_task.values() for name in names}, key=lambda one: digest_of(seed, one))
     found: list[tuple[float, int]] = []
     for n in range(1, len(order) + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controllers.policies import Policy, View, Weights
+from controllers.policies.choice import ChoicePolicy
 from controllers.policies.lm import LMPolicy
 from optimizers.replay.asking import Asking
 
@@ -23,6 +24,8 @@ class Answers:
         """The policy's weights. Raises Unrecorded, and what `Asking.weights` raises."""
         if isinstance(policy, LMPolicy) and self.asking.calls >= self._most:
             policy = _Silent.like(policy)
+        if isinstance(policy, ChoicePolicy) and self.asking.calls >= self._most:
+            policy = _SilentChoice(policy.name, policy.lm, policy.body)
         return await self.asking.weights(policy, view)
 
 
@@ -35,6 +38,14 @@ class _Silent(LMPolicy):
         twin = cls(policy.name, policy.lm, tier=policy.tier, instructions=policy.predict.signature.instructions)
         twin.predict.demos = policy.predict.demos
         return twin
+
+    async def decide(self, view: View) -> Weights:
+        """Never an answer. Raises Unrecorded."""
+        raise Unrecorded(f"policy {self.name} was never asked this")
+
+
+class _SilentChoice(ChoicePolicy):
+    """The same for a calibrated choice."""
 
     async def decide(self, view: View) -> Weights:
         """Never an answer. Raises Unrecorded."""

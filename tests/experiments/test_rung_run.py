@@ -26,7 +26,7 @@ def test_a_walk_that_stops_early_is_a_result(forker: Forker, tmp_path: Path) -> 
     ended = forker.run(list(SMALL), tmp_path)
     assert ended.code == 0, ended.err
     lines = ended.out.splitlines()
-    assert lines[0].startswith("Rungs of f on planted: at most 168 attempts")
+    assert lines[0].startswith("Rungs of f on planted, simulated worker planted: at most 168 attempts")
     assert any("refused, untried: fixed, report, because none has not beaten random@3" in line for line in lines)
 
 

@@ -154,6 +154,8 @@ def precondition(found: Found, alpha: float) -> tuple[str, ...]:
         f"precondition, discordant pairs: {'not ' if few else ''}met: {primary.discordant} of {primary.n} units "
         f"differ, so that p can be as small as {level(primary.min_p)}"
     ]
+    seen = "not even the whole range" if primary.mde is None else f"{points(primary.mde, signed=False)} points"
+    told.append(f"power: with 80 % the {primary.n} units of this spread show {seen}; smaller effects may be missed")
     if spread is None:
         told.append("precondition, spread within a task: not looked at: one seed per task")
     else:

@@ -25,6 +25,7 @@ from judges.records import Verdict
 from judges.scoring import judge_episode
 from optimizers.collect.gathering import outputs_of
 from optimizers.evaluator import Request
+from optimizers.intervals import mean_interval
 from signatures.errors import WorkerError
 from signatures.records import AttemptResult, CheckerResult, Failure, Probability, Record, Task
 
@@ -43,6 +44,9 @@ class Within(Record):
     "first attempt right, selected one wrong"
     oracle: Probability | None
     "mean of the best attempt by the judge: a ceiling, never a control"
+    oracle_lo: Probability | None = None
+    oracle_hi: Probability | None = None
+    "its 95 % interval over episodes; None: too few"
     retested: int = Field(ge=0)
     "episodes of two attempts or more whose attempts were all checked again"
     flipped: int = Field(ge=0)
@@ -105,6 +109,7 @@ async def look_within(
 
 def _within(name: str, found: Sequence[_Looked]) -> Within:
     tested = [one for one in found if one.again is not None]
+    ceiling = mean_interval({str(number): [one.best] for number, one in enumerate(found)})
     return Within(
         arm=name,
         episodes=len(found),
@@ -113,6 +118,8 @@ def _within(name: str, found: Sequence[_Looked]) -> Within:
         rescued=sum(one.first < 1 <= one.selected for one in found),
         broken=sum(one.selected < 1 <= one.first for one in found),
         oracle=sum(one.best for one in found) / len(found) if found else None,
+        oracle_lo=ceiling.lo,
+        oracle_hi=ceiling.hi,
         retested=len(tested),
         flipped=sum(one.moved for one in tested),
         flipped_outcome=sum(one.moved and one.again != one.selected for one in tested),

@@ -17,6 +17,7 @@ from experiments.config import dump
 from experiments.gate.holdout.config import HoldoutConfig
 from experiments.gate.holdout.contenders import contender_of, cut_of, searched_value, text_of
 from experiments.gate.pairs.options import DEFAULT_MARGIN
+from experiments.gate.workers import refuse_recording
 from experiments.places import require_writable
 from experiments.whole_file import write_whole
 from experiments.wiring import model_of
@@ -95,6 +96,7 @@ def survey_of(config: HoldoutConfig, *, folder: Path | None = None) -> Survey:
     lm = model_of(config.lm, config.api_base)
     worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker == "chat" else None
     worker = benchmark.worker(config.worker, worker_lm)
+    refuse_recording(worker, benchmark.id)
     baseline, candidate = (
         contender_of(named, config, actions_of(benchmark), lm=lm, copy=_copy(folder, role))
         for role, named in (("baseline", config.baseline), ("candidate", config.candidate))

@@ -60,7 +60,9 @@ class Fitted:
             likely = scores[np.arange(len(label)), label] - total
             return float(-likely.sum() + PENALTY * (at**2).sum())
 
-        best = minimize(loss, np.zeros(1 + len(names)), method="L-BFGS-B", bounds=[(-3.0, 3.0), *[(None, None)] * len(names)])
+        best = minimize(
+            loss, np.zeros(1 + len(names)), method="L-BFGS-B", bounds=[(-3.0, 3.0), *[(None, None)] * len(names)]
+        )
         slope = math.exp(float(best.x[0]))
         bias = {name: slope * start.bias[name] + float(moved) for name, moved in zip(names, best.x[1:], strict=True)}
         return Calibration(bias=bias, scale=slope)

@@ -1,4 +1,4 @@
-"""No model: a readable decision list over the features, fitted on the calibration questions, as `demote_run` fits it."""
+"""No model: a readable decision list over the features, fitted on the calibration questions."""
 
 from __future__ import annotations
 

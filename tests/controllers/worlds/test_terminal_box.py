@@ -138,7 +138,8 @@ class TestConfinement:
 
     def test_daemons_live_from_command_to_command_and_no_longer(self, box: Box) -> None:
         box.run("setsid sleep 100 & setsid bash -c 'sleep 100 & exit' &")
-        assert box.run("ps -e -o comm= | grep -c sleep").out == "2\n"
+        counted = "n=$(ps -e -o comm= | grep -c sleep)"
+        assert box.run(f"for i in $(seq 40); do {counted}; [ $n = 2 ] && break; sleep .05; done; echo $n").out == "2\n"
         box.reset(TREE)
         assert box.run("ps -e -o comm= | grep -c sleep").out == "0\n"
 

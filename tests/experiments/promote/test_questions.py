@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from controllers.arms import draw
+from controllers.policies.choice import ChoiceBody, ChoicePolicy
 from controllers.policies.lm import LMPolicy
 from controllers.program import Controller, controller_of
 from controllers.programs import builtin
@@ -13,6 +14,7 @@ from controllers.scripted_engine import scripted_lm
 from experiments.promote.questions import SAID, Answer, Call, Refused, State, answers_to, canary_spec
 from signatures.digest import digest_text
 from signatures.records import AttemptContext, Steer
+from tests.worlds.choosing import choosing_model
 from tests.worlds.lab import lamp_follower
 from tests.worlds.planted import PlantedBenchmark
 from tests.worlds.released import released
@@ -44,6 +46,21 @@ async def test_of_a_model_the_prompt_is_the_answer_and_nobody_is_asked() -> None
     assert engine.prompts == []
     assert one == again and one.probabilities == {}
     assert len({one.prompt, other.prompt, elsewhere.prompt}) == 3
+
+
+async def test_of_a_calibrated_choice_likewise() -> None:
+    rules = controller_of(lamp_follower()).policies
+    lm, engine = choosing_model()
+
+    def choosing(instructions: str) -> Controller:
+        asking = ChoicePolicy("steer", lm, ChoiceBody(model=lm.model, instructions=instructions))
+        return Controller(stop=rules["stop"], topology=rules["topology"], steer=asking)
+
+    (one,) = await answers_to(choosing("Choose."), [LIT], 0.1)
+    (again,) = await answers_to(choosing("Choose."), [LIT], 0.1)
+    (other,) = await answers_to(choosing("Choose pump."), [LIT], 0.1)
+    assert engine.prompts == []
+    assert one == again and one.probabilities == {} and one.prompt != other.prompt
 
 
 def test_a_canary_episode_is_productions_but_for_split_condition_and_seed(tmp_path: Path) -> None:

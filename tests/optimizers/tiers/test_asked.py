@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from controllers.policies import View
+from controllers.policies.choice import ChoiceBody, ChoicePolicy
 from controllers.policies.lm import LMPolicy
 from controllers.scripted_engine import scripted_lm
 from optimizers.replay.asking import Asking
 from optimizers.tiers.asked import Answers, Unrecorded
 from signatures.records import Task
+from tests.worlds.choosing import choosing_model
 
 ANSWER = "[[ ## action ## ]]\nfan\n\n[[ ## confidence ## ]]\n1.0\n\n[[ ## completed ## ]]"
 TASK = Task(digest="t", benchmark="hand", prompt="do it")
@@ -32,6 +34,19 @@ async def test_what_is_on_record_is_answered_and_nothing_else(tmp_path: Path) ->
         for _ in range(2):
             with pytest.raises(Unrecorded, match="policy steer"):
                 await answers.weights(policy, view(2.0))
+    assert len(engine.prompts) == 1
+
+
+async def test_a_calibrated_choice_is_not_asked_either(tmp_path: Path) -> None:
+    lm, engine = choosing_model()
+    policy = ChoicePolicy("steer", lm, ChoiceBody(model=lm.model, instructions="Choose."))
+    with Asking(tmp_path / "asked.jsonl") as asking:
+        await asking.weights(policy, view(1.0))
+    with Asking(tmp_path / "asked.jsonl") as asking:
+        answers = Answers(asking)
+        assert set((await answers.weights(policy, view(1.0))).weights) == {"fan", "core"}
+        with pytest.raises(Unrecorded, match="policy steer"):
+            await answers.weights(policy, view(2.0))
     assert len(engine.prompts) == 1
 
 

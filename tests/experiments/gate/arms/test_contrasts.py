@@ -15,11 +15,13 @@ from controllers.baselines import control_arms
 from experiments.gate.arms.contrasts import (
     MORE_COMPUTE,
     STEERING,
+    Group,
     Measured,
     Terms,
     Versus,
     clusters_of,
     contrasts_of,
+    contrasts_over,
     further_contrasts,
     measure,
     paired_values,
@@ -135,6 +137,18 @@ def test_q_is_corrected_within_a_family_and_not_across() -> None:
     first, second, alone = contrasts_of(arms, plan, TERMS)
     assert first.evidence.q == pytest.approx(min(2 * first.evidence.p, second.evidence.p))
     assert alone.evidence.q == alone.evidence.p == first.evidence.p
+
+
+def test_a_family_is_corrected_over_all_groups_of_arms() -> None:
+    good, poor = measured(REFINE, [1.0] * 8 + [0.0] * 4), measured(REFINE, [1.0] * 3 + [0.0] * 9)
+    control = measured(PLACEBO, [0.0] * 12)
+    groups = [Group({REFINE: one, PLACEBO: control}, [STEER], TERMS) for one in (good, poor)]
+    (first,), (second,) = contrasts_over(groups)
+    alone = contrasts_of(groups[0].arms, [STEER], TERMS)[0]
+    assert first.evidence.p == alone.evidence.p == 0.5**8
+    assert alone.evidence.q == alone.evidence.p
+    assert first.evidence.q == 2 * first.evidence.p
+    assert second.evidence.q == second.evidence.p == 0.125
 
 
 def test_a_program_against_itself_is_luck() -> None:
