@@ -12,9 +12,9 @@
 
 `ls` prints counts, `show` one record by its id or the start of it. `import` takes a folder that `export` made, or with
 `--from` what something else recorded (docs/importing.md). `passk` prints pass^k and random@k of fresh attempts. `pack`
-makes one file with the verdicts in it, `unpack` a corpus of it. `seal` writes what is new to columnar segments
-beside the corpus, which replay reads; `--verify` checks all their bytes, too. PATH may be left out: it is
-runs/corpus.db.
+makes one file with the verdicts in it, `unpack` a corpus of it, or of a recording that ships (`unpack humaneval PATH`).
+`seal` writes what is new to columnar segments beside the corpus, which replay reads; `--verify` checks all their bytes,
+too. PATH may be left out: it is runs/corpus.db.
 
     runs/corpus.db  1.2 MB on disk
     records         attempts 1,200, decisions 3,600, episodes 400
@@ -174,14 +174,18 @@ def pack_command(
 
 @app.command("unpack")
 def unpack_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `pack` made.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file that `pack` made, or the benchmark of a shipped recording.")
+    ],
     path: PathArgument = DEFAULT,
 ) -> None:
     """Append a packed file to a corpus, and its verdicts to the ledger beside it."""
     with exits():
         from experiments.corpus.pack import unpack
+        from experiments.recordings.shipped import corpus_of
 
-        label = asyncio.run(unpack(file, path))
+        named = len(file.parts) == 1 and not file.suffix and not file.exists()
+        label = asyncio.run(unpack(corpus_of(str(file)) if named else file, path))
         model = f"; model {label.model_file} {label.model_sha256}".rstrip() if label.model_file else ""
         print(f"{file} is in {path}; licence: {label.licence}{model}")
 

@@ -19,6 +19,8 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 TICK_S = 1.0
+LAST_S = 1
+"""Between the end of serving and the end of the process."""
 
 
 def main() -> None:
@@ -36,7 +38,8 @@ def main() -> None:
     os.close(spec["report_fd"])
     while not stop.wait(TICK_S) and os.getppid() == spec["parent"]:
         pass
-    del server  # waits for the requests in flight, for ever if it must: the parent kills after its grace period
+    signal.alarm(LAST_S)  # the kernel ends this process then, whatever the library waits for
+    del server  # waits for the requests in flight, and now and then for nothing at all
 
 
 def die_with_parent(parent: int) -> None:

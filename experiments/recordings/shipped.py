@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -52,3 +53,17 @@ def recording(benchmark: str, folder: Path = FOLDER) -> Recording:
     if found.benchmark != benchmark:
         raise StoreError(f"{path}: is of {found.benchmark}, not of {benchmark}")
     return found
+
+
+def corpus_of(benchmark: str, folder: Path = FOLDER) -> Path:
+    """The packed corpus of a recording, checked. Raises what `recording` raises, StoreError for other bytes."""
+    found = recording(benchmark, folder)
+    path = folder / benchmark / found.corpus
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    if digest != found.corpus_sha256:
+        raise StoreError(f"{path}: is not the corpus that its manifest names")
+    return path

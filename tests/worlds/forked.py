@@ -131,6 +131,7 @@ def play(module: str, asked: Mapping[str, Any]) -> NoReturn:
         target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(target, number)
         os.close(target)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts aside without it
     os.chdir(asked["cwd"])
     for name, value in asked["env"].items():
         os.environ.pop(name, None)

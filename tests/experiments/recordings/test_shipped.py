@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from controllers.baselines import seed_candidate
 from controllers.workers.recorded import RecordedWorker
-from experiments.recordings.shipped import Recording, recording
+from experiments.recordings.shipped import Recording, corpus_of, recording
 from optimizers.collect.collecting import CollectPlan, collect, tree_spec
 from optimizers.collect.gathering import gather, made_with
 from optimizers.testing_world import STEERS, TASKS, Problem
@@ -46,6 +47,18 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, text)
     with pytest.raises(StoreError, match=r"manifest\.json"):
         recording("toy", tmp_path)
+
+
+def test_its_corpus_is_the_one_that_the_manifest_names(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"packed").hexdigest()
+    write(tmp_path, SHIPPED.model_copy(update={"corpus": "corpus.zst", "corpus_sha256": digest}).model_dump_json())
+    with pytest.raises(StoreError, match="cannot be read"):
+        corpus_of("toy", tmp_path)
+    (tmp_path / "toy" / "corpus.zst").write_bytes(b"packed")
+    assert corpus_of("toy", tmp_path).read_bytes() == b"packed"
+    (tmp_path / "toy" / "corpus.zst").write_bytes(b"other")
+    with pytest.raises(StoreError, match="not the corpus"):
+        corpus_of("toy", tmp_path)
 
 
 async def test_replay_finds_the_trees_of_the_recorded_worker_without_it() -> None:
