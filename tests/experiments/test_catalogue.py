@@ -37,7 +37,7 @@ def test_without_options_the_defaults_count() -> None:
     ("id", "said"),
     [
         ("telecon", "did you mean 'telecom'"),
-        ("zzz", "there is telecom"),
+        ("zzz", "there is humaneval, refactory, telecom"),
         ("no.such.module:Bench", "cannot import"),
         ("tests.worlds.planted:Nothing", "has no 'Nothing'"),
         ("../benchmarks/telecom", "unknown benchmark"),

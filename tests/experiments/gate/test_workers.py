@@ -93,6 +93,7 @@ def test_a_recording_is_refused_by_every_gate_before_anything_is_written(tmp_pat
 
 
 def test_a_model_that_nobody_would_ask_is_refused(tmp_path: Path) -> None:
-    asked = SearchConfig(benchmark=PLANTED, worker_lm="openai/x", root=str(tmp_path), dev=2, val=2)
+    at = "http://127.0.0.1:1/v1"  # never asked
+    asked = SearchConfig(benchmark=PLANTED, worker_lm="openai/x", api_base=at, root=str(tmp_path), dev=2, val=2)
     with pytest.raises(UsageError, match="simulated worker planted asks no model"):
         require_live(ready(asked))
