@@ -52,9 +52,9 @@ class GateAConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own"
     lm: str | None = None
-    "LiteLLM model string, for refine=text"
+    "Model string (docs/models.md), for refine=text"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`"
+    "Model string (docs/models.md) for the worker `chat`"
     api_base: str | None = None
     seed: int = Field(default=0, ge=0)
     tasks: int = Field(default=240, ge=2)

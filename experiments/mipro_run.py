@@ -2,7 +2,7 @@
 
     python -m experiments.mipro_run --lm MODEL
 
-is `search_run` with the engine `mipro_search`: the same options, the same end. MODEL is a LiteLLM model string; without
+is `search_run` with the engine `mipro_search`: the same options, the same end. MODEL is as in docs/models.md; without
 one it ends with exit code 2 and one line, since rules have neither instructions nor demos.
 """
 

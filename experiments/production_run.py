@@ -93,7 +93,7 @@ def production(
         list[str] | None, typer.Argument(help="Config overrides such as tasks=50 release=FOLDER split=search.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with config values.")] = None,
-    lm: Annotated[str | None, typer.Option(help="LiteLLM model string of the policies that ask one.")] = None,
+    lm: Annotated[str | None, typer.Option(help="Model string (docs/models.md) of the policies that ask one.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Run folder to go on with.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost and do nothing.")] = False,

@@ -46,9 +46,9 @@ class RungConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own"
     lm: str | None = None
-    "LiteLLM model string for the rungs `text` and `agent`"
+    "Model string (docs/models.md) for the rungs `text` and `agent`"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`"
+    "Model string (docs/models.md) for the worker `chat`"
     api_base: str | None = None
     seed: int = Field(default=0, ge=0)
     rung: Literal["none", "fixed", "report", "text", "agent"] | None = None
@@ -98,7 +98,7 @@ def rungs(
         typer.Argument(help="Config overrides such as tasks=120 seed=1 benchmark=telecom worker=chat."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with config values.")] = None,
-    lm: Annotated[str | None, typer.Option(help="LiteLLM model string for the rungs text and agent.")] = None,
+    lm: Annotated[str | None, typer.Option(help="Model string (docs/models.md) for the rungs text and agent.")] = None,
     rung: Annotated[str | None, typer.Option(help="The costliest rung to reach.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few tasks under one seed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,

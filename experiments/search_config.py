@@ -25,13 +25,13 @@ class SearchConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own"
     lm: str | None = None
-    "LiteLLM model string for policies and reflection; None: rules and the mined proposer"
+    "Model string (docs/models.md) for policies and reflection; None: rules and the mined proposer"
     lm_max_tokens: int | None = Field(default=None, ge=1)
     "tokens of one answer of `lm`; None: the provider's own limit. A small model may not end by itself"
     most_chars: int = Field(default=60_000, ge=1)
     "characters of evidence in one question to a proposing model; one with a small context is given less"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`; None: that of `lm`"
+    "Model string (docs/models.md) for the worker `chat`; None: that of `lm`"
     tier: Literal["frontier", "resident"] = "frontier"
     "where the model's decisions count"
     api_base: str | None = None

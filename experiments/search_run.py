@@ -124,7 +124,7 @@ def app_of(command: Command, summary: str) -> typer.Typer:
         seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
         benchmark: Annotated[str | None, typer.Option(help="Benchmark id, or package.module:Class.")] = None,
         worker: Annotated[str | None, typer.Option(help="Worker id, or package.module:Class.")] = None,
-        lm: Annotated[str | None, typer.Option(help="LiteLLM model string for policies and reflection.")] = None,
+        lm: Annotated[str | None, typer.Option(help="Model string for policies and reflection.")] = None,
         engine: Annotated[str | None, typer.Option(help="Engine id; fixed in gepa_run and mipro_run.")] = None,
         max_usd: Annotated[float | None, typer.Option(help="What the search may spend on models.")] = None,
         max_attempts: Annotated[int | None, typer.Option(help="Live attempts that the search may make.")] = None,

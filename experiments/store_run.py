@@ -52,9 +52,9 @@ class CompareConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own; strategies certified with another one are not executed"
     lm: str | None = None
-    "LiteLLM model string, where a strategy asks a model"
+    "Model string (docs/models.md), where a strategy asks a model"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`"
+    "Model string (docs/models.md) for the worker `chat`"
     api_base: str | None = None
     seed: int = Field(default=0, ge=0)
     tasks: int = Field(default=240, ge=2)

@@ -23,7 +23,7 @@ class DriftConfig(RunConfig):
     options: Mapping[str, JsonValue] = Field(default_factory=dict)
     "options of the benchmark, such as options.noise=0.3"
     lm: str | None = None
-    "LiteLLM model string of the policies that ask one, needed to load their release; nothing is asked"
+    "Model string (docs/models.md) of the policies that ask one, needed to load their release; nothing is asked"
     api_base: str | None = None
     "where the model is served, if not at its provider"
     alpha: float = Field(default=0.05, gt=0, lt=0.5)

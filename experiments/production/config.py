@@ -30,9 +30,9 @@ class ProductionConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`"
+    "Model string (docs/models.md) for the worker `chat`"
     lm: str | None = None
-    "LiteLLM model string of the policies that ask one; several are separated by commas"
+    "Model string (docs/models.md) of the policies that ask one; several are separated by commas"
     api_base: str | None = None
     "where the models are served, if not at their provider"
     tasks: int | None = Field(default=None, ge=1)

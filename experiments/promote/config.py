@@ -22,9 +22,9 @@ class PromoteConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own"
     lm: str | None = None
-    "LiteLLM model string, where a policy asks a model"
+    "Model string (docs/models.md), where a policy asks a model"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`; None: that of `lm`"
+    "Model string (docs/models.md) for the worker `chat`; None: that of `lm`"
     api_base: str | None = None
     "where the model is served, if not at its provider"
     attempts: int = Field(default=3, ge=1, le=8)

@@ -45,7 +45,7 @@ class ServeConfig(RunConfig):
     checks: Literal["server", "reported"] = "server"
     "who checks an attempt: the benchmark's checkers here, or the client, which then reports each objective"
     lm: str | None = None
-    "LiteLLM model string of the policies that ask one; several are separated by commas"
+    "Model string (docs/models.md) of the policies that ask one; several are separated by commas"
     api_base: str | None = None
     "where the models are served, if not at their provider"
     host: str = "127.0.0.1"

@@ -25,7 +25,7 @@ class TransferConfig(RunConfig):
     workers: Mapping[str, str] = Field(default_factory=dict)
     "by domain: its worker; the others have their benchmark's own"
     worker_lm: str | None = None
-    "LiteLLM model string, for the domains whose worker is `chat`"
+    "Model string (docs/models.md), for the domains whose worker is `chat`"
     api_base: str | None = None
     "where the model is served, if not at its provider"
     seed: int = Field(default=0, ge=0)

@@ -34,7 +34,7 @@ class AblationConfig(RunConfig):
     worker: str | None = None
     "None: the benchmark's own"
     worker_lm: str | None = None
-    "LiteLLM model string for the worker `chat`"
+    "Model string (docs/models.md) for the worker `chat`"
     api_base: str | None = None
     "where the model is served, if not at its provider"
     seed: int = Field(default=0, ge=0)
