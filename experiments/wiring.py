@@ -13,6 +13,7 @@ from controllers import Worker
 from controllers.corpus import SqliteCorpus
 from controllers.executor import AsyncExecutor
 from controllers.steers import steer_table
+from controllers.workers.recorded import RecordedWorker
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
 from experiments.harvest.tasks import read_tasks, require_new
@@ -58,6 +59,11 @@ class Ready:
         """What a steer policy may draw: nothing, or a directive of the table."""
         return ("none", *(directive.action for directive in self.benchmark.directives))
 
+    @property
+    def recorded(self) -> bool:
+        """Whether of the worker only a recording is left: then nothing is attempted."""
+        return isinstance(self.worker, RecordedWorker)
+
 
 @dataclass(frozen=True)
 class Wired:
@@ -76,6 +82,11 @@ class Wired:
         """What a steer policy may draw: nothing, or a directive of the table."""
         return self.setup.grant.steer_legal
 
+    @property
+    def recorded(self) -> bool:
+        """Whether of the worker only a recording is left: then nothing is attempted."""
+        return isinstance(self.setup.worker, RecordedWorker)
+
 
 def ready(config: SearchConfig, *, root: Path | None = None, lm: dspy.LM | None = None) -> Ready:
     """Look at everything a run needs and write nothing. Raises UsageError for a config that cannot run.
@@ -85,10 +96,10 @@ def ready(config: SearchConfig, *, root: Path | None = None, lm: dspy.LM | None 
     begins, root = root is None, root or Path(config.root)
     require_search_budget(config)
     benchmark = load_benchmark(config.benchmark, config.options)
-    splits = split_tasks(benchmark, config)
     lm = lm or model_of(config.lm, config.api_base, config.lm_max_tokens)
     worker_lm = model_of(config.worker_lm, config.api_base) or lm if config.worker in (None, "chat") else None
     worker = benchmark.worker(config.worker, worker_lm)
+    splits = split_tasks(benchmark, config, recorded=isinstance(worker, RecordedWorker))
     require_engine(config, lm, ("none", *(directive.action for directive in benchmark.directives)))
     require_usable(corpus_path(config, root, benchmark.id))
     others = corpora_named(config, root, benchmark.id)
@@ -170,21 +181,40 @@ def definition_of_done(benchmark: Benchmark, splits: Splits) -> Manifest:
     )
 
 
-def split_tasks(benchmark: Benchmark, config: SearchConfig) -> Splits:
+def split_tasks(benchmark: Benchmark, config: SearchConfig, *, recorded: bool = False) -> Splits:
     """Train and val from the front of the search split, dev from the dev split. Raises UsageError.
 
     No split may share a task with another: the holdout is named for that, and not read. Harvested tasks, which no
-    split has, are train tasks as well.
+    split has, are train tasks as well. Where of the worker only a recording is left, which is of search tasks, `dev`
+    are the search tasks after val: no candidate is compared on them, but their families are those of the others.
     """
     search, dev, holdout = benchmark.tasks("search"), benchmark.tasks("dev"), benchmark.tasks("holdout")
     require_disjoint({"search": search, "dev": dev, "holdout": holdout})
     harvested = () if config.harvested is None else read_tasks(Path(config.harvested), benchmark.id)
     require_new(harvested, {"search": search, "dev": dev, "holdout": holdout})
-    for name, wanted, there in (("train + val", config.train + config.val, search), ("dev", config.dev, dev)):
+    used = config.train + config.val
+    wants = [("train + val", used, search), ("dev", config.dev, dev)]
+    if recorded:
+        require_replayable(config)
+        wants = [("train + val + dev, of a recording", used + config.dev, search)]
+    for name, wanted, there in wants:
         if wanted > len(there):
             raise UsageError(f"{name}: {wanted} tasks asked, the split has {len(there)}")
-    train, val = search[: config.train], search[config.train : config.train + config.val]
-    return Splits(train=(*train, *harvested), val=val, dev=dev[: config.dev])
+    train, val = search[: config.train], search[config.train : used]
+    last = search[used:] if recorded else dev
+    return Splits(train=(*train, *harvested), val=val, dev=last[: config.dev])
+
+
+def require_replayable(config: SearchConfig) -> None:
+    """Raises UsageError for what a run on a recording cannot do."""
+    asked = {
+        "live": config.live,
+        "harvested": config.harvested is not None,
+        "recorded_val": config.val_trees < config.val,
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            raise UsageError(f"{name}: of this worker only a recording is here, and nothing is attempted; leave it out")
 
 
 def require_disjoint(splits: Mapping[Split, Sequence[Task]]) -> None:

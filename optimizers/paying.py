@@ -10,8 +10,11 @@ from signatures.errors import UsageError
 def require_budget(plan: SearchPlan, evaluator: Evaluator) -> None:
     """Raises UsageError unless the attempts pay for the start on the val tasks and one iteration.
 
-    What tokens, money and time allow is not known before.
+    What tokens, money and time allow is not known before. A pool of no attempts at all beside a record is meant: the
+    search is by replay alone, and what the record lacks is set aside.
     """
+    if evaluator.replays and evaluator.budget.granted.attempts == 0:
+        return
     need = evaluator.cost_of(len(plan.val) + 2 * plan.minibatch)
     left = [amount for amount in (evaluator.budget.left("attempts"), _limit(evaluator)) if amount is not None]
     if left and min(left) < need:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Final
 
 from controllers.program import controller_of
 from experiments.events import ArtifactWritten, CandidateScored, CandidateUpdated, SearchUpdated
@@ -23,6 +24,7 @@ from optimizers.records import TaskScore
 from signatures.records import Candidate, Objective
 
 Scores = tuple[TaskScore, ...]
+KEPT_ASIDE: Final = "search tasks kept aside, replayed"
 
 
 @dataclass(frozen=True)
@@ -106,19 +108,22 @@ def report(job: Job, outcome: Outcome) -> dict[str, object]:
     if (best := best_row([row for row in rows if row.role == "arm"], job.primary)) not in controls:
         controls.append(best)
     comparisons = [compare(outcome.members[chosen], outcome.arms[name], name, job.primary) for name in controls]
-    text = sentence(chosen, job.primary, comparisons, n=len(job.wired.splits.dev), front=len(outcome.members))
+    n, front = len(job.wired.splits.dev), len(outcome.members)
+    tasks = KEPT_ASIDE if job.wired.recorded else "tasks"
+    of = KEPT_ASIDE if job.wired.recorded else "dev split"
+    text = sentence(chosen, job.primary, comparisons, n=n, front=front, tasks=tasks)
     families = by_family(
         {**outcome.arms, chosen: outcome.members[chosen]},
         held_out(job.wired.benchmark, job.wired.splits.dev),
         job.primary,
     )
-    draw_search(job.folder / "front.png", rows, outcome.volumes, (cost_axis(objectives), job.primary))
+    draw_search(job.folder / "front.png", rows, outcome.volumes, (cost_axis(objectives), job.primary), of=of)
     job.log.emit(ArtifactWritten.of(job.folder, "front.png"))
     if outcome.confirmed:  # of the rival's candidates the chosen one; the log and the JSON have all
         ended = {candidate.digest for candidate in outcome.controllers.values()}
         shown = [one for one in outcome.confirmed if one.search != RANDOM or one.digest in ended]
         job.console.print(confirmed_table(shown, objectives))
-    job.console.print(table_of(rows, objectives))
+    job.console.print(table_of(rows, objectives, of))
     if 0 < len(next(iter(families.values()), {})) <= MOST_FAMILIES:
         job.console.print(family_table(families, job.primary))
     job.say(text)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import dspy
 
     from experiments.search.job import Job
-    from optimizers.proposers import Proposer
     from signatures.records import PolicyName
 
 MODELLED: Final = frozenset(("mipro_search",))
@@ -78,7 +77,7 @@ def start_of(config: SearchConfig, lm: dspy.LM | None) -> Candidate:
     return Candidate(components={name: lm_component(name, lm, tier=config.tier) for name in NAMES})
 
 
-def kit_of(job: Job, proposer: Proposer) -> Kit:
+def kit_of(job: Job) -> Kit:
     """What the run's engine is built from."""
     parts = job.wired
     folder = job.folder / job.config.engine_name
@@ -91,8 +90,6 @@ def kit_of(job: Job, proposer: Proposer) -> Kit:
         states=states_of(job.replay.trees, parts.splits.train),
         replay=job.replay,
         steer_legal=tuple(parts.actions),
-        proposer=proposer,
-        findings=job.findings,
     )
 
 

@@ -27,8 +27,15 @@ class Point(NamedTuple):
     y: float
 
 
-def draw_search(path: Path, rows: Sequence[Row], volumes: Mapping[str, Sequence[float]], axes: tuple[str, str]) -> None:
-    """Write one PNG: dev values of all rows on `axes` (x, y) with intervals, and hypervolume per search.
+def draw_search(
+    path: Path,
+    rows: Sequence[Row],
+    volumes: Mapping[str, Sequence[float]],
+    axes: tuple[str, str],
+    *,
+    of: str = "dev split",
+) -> None:
+    """Write one PNG: values of all rows on `of`, on `axes` (x, y) with intervals, and hypervolume per search.
 
     A row without a value on either axis is not drawn; its name is listed below the picture.
     """
@@ -38,6 +45,7 @@ def draw_search(path: Path, rows: Sequence[Row], volumes: Mapping[str, Sequence[
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     points = points_of(rows, axes)
     _scatter(left, points, axes)
+    left.set_title(f"{of}: mean and 95 % interval over tasks", loc="left", fontsize=10)
     _label(left, points)
     _curves(right, volumes)
     drawn = {point.row.name for point in points}
@@ -84,7 +92,6 @@ def _scatter(ax: Axes, points: Sequence[Point], axes: tuple[str, str]) -> None:
             xs, ys = [point.x for point in chosen], [point.y for point in chosen]
             ax.scatter(xs, ys, s=38, marker=marker, color=colour, edgecolors="white", label=role, zorder=3)
     ax.set(xlabel=f"{axes[0]} (1 is best)", ylabel=f"{axes[1]} (1 is best)")
-    ax.set_title("dev split: mean and 95 % interval over tasks", loc="left", fontsize=10)
     ax.grid(alpha=0.2)
     if points:
         ax.legend(fontsize=8, loc="upper left", framealpha=0.9)

@@ -30,6 +30,8 @@ class Cost(NamedTuple):
 def project(config: SearchConfig) -> Cost:
     """What a run of this config would cost at most. Does nothing; raises UsageError for a config that cannot run."""
     given = ready(config)
+    if given.recorded:
+        return Cost(0, 0, 0, 0, 0, 0)
     arms = len(arms_of(config, given.actions))
     return cost_of(config, given.actions, arms, harvested=len(given.splits.train) - config.train)
 

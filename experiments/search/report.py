@@ -10,7 +10,7 @@ from rich.table import Table
 from experiments.search.narrator import interval_of
 from optimizers.intervals import Interval, paired_interval
 from optimizers.records import TaskScore
-from signatures.records import Objective, Record, Split
+from signatures.records import Objective, Record
 
 MEASURES: Final = ("missing", "attempts", "turns", "tokens", "usd")
 """Columns after the objectives; `missing` and `tokens` only where some row has any."""
@@ -52,9 +52,9 @@ def row_of(name: str, role: str, scores: Sequence[TaskScore], objectives: Sequen
     )
 
 
-def table_of(rows: Sequence[Row], objectives: Sequence[Objective], split: Split = "dev") -> Table:
+def table_of(rows: Sequence[Row], objectives: Sequence[Objective], of: str = "dev split") -> Table:
     """The rows as a rich table, objectives on [0, 1] with 95 % intervals over tasks."""
-    table = Table(title=f"{split} split: mean [95 % interval] per task, 1 is best", title_justify="left")
+    table = Table(title=f"{of}: mean [95 % interval] per task, 1 is best", title_justify="left")
     table.add_column("controller", no_wrap=True)
     table.add_column("n", justify="right")
     for objective in objectives:
@@ -96,12 +96,14 @@ def compare(candidate: Sequence[TaskScore], control: Sequence[TaskScore], name: 
     )
 
 
-def sentence(name: str, primary: str, comparisons: Sequence[Comparison], *, n: int, front: int) -> str:
-    """What came of it, about the one candidate that the search split chose before dev was looked at."""
+def sentence(
+    name: str, primary: str, comparisons: Sequence[Comparison], *, n: int, front: int, tasks: str = "tasks"
+) -> str:
+    """What came of it, about the one candidate that the search split chose before dev, `n` `tasks`, was looked at."""
     said = "; ".join(_said(one) for one in comparisons)
     of = "the only one on the front" if front == 1 else f"the best {primary} of the {front} on the front"
     return (
-        f"On dev ({n} tasks), {name}, chosen on search as {of}: {said}. "
+        f"On dev ({n} {tasks}), {name}, chosen on search as {of}: {said}. "
         "One run of one search; an interval is not a gate."
     )
 

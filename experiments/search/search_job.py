@@ -23,7 +23,8 @@ from experiments.search.findings import FOUND, found_in, keep, recurrent_before
 from experiments.search.job import Job, progress_bar
 from experiments.search.learned import LEARNED
 from experiments.search.learning import Taught, learn
-from experiments.search.projecting import cost_of, projection
+from experiments.search.projecting import cost_of, ends, projection
+from experiments.search.replayed import LIVE_NEXT, arms_recorded, aside_evaluator, said, score_arm_recorded
 from experiments.search.searching import RANDOM, Searched, search_main, search_rival
 from experiments.search.stages import (
     arms_of,
@@ -102,9 +103,7 @@ async def _stages(
     config: SearchConfig, folder: Path, parts: Wired, taught: Taught, *, log: EventLog, console: Console
 ) -> dict[str, object]:
     console.print(_first_line(config, parts), highlight=False)
-    arms = arms_of(config, parts.actions)
-    cost = cost_of(config, parts.actions, len(arms), harvested=len(parts.splits.train) - config.train)
-    console.print(projection(cost, config), highlight=False)
+    console.print(_projected(config, parts), highlight=False)
     if taught.note is not None:
         console.print(taught.note.said(), highlight=False)
     await run_probes(parts.setup.judge, parts.benchmark.probes())
@@ -115,7 +114,7 @@ async def _stages(
         main = await search_main(job)
         rival = await search_rival(job, main)
         found = await _decided(job, main, rival)
-    evaluator = evaluator_of(parts, split="dev", namespace="dev")
+    evaluator = aside_evaluator(job) if parts.recorded else evaluator_of(parts, split="dev", namespace="dev")
     seed = seed_of("dev", config.seed)
     with progress_bar(console, "re-estimate on dev", len(found.members) + len(found.rivals)) as step:
         members = await score_candidates(evaluator, found.members, parts.splits.dev, seed=seed, step=step)
@@ -133,12 +132,12 @@ async def _stages(
         spends={one.title: one.spend for one in (main, rival) if one is not None},
     )
     tell_members(job, outcome)
-    for event in await traced(evaluator, found.members, parts.splits.dev, seed=seed):
+    for event in [] if parts.recorded else await traced(evaluator, found.members, parts.splits.dev, seed=seed):
         log.emit(event)
     kept = keep(folder, parts.benchmark.id, job.findings)
     log.emit(ArtifactWritten.of(folder, FOUND))
     result = report(job, outcome)
-    for line in kept.lines:
+    for line in (*kept.lines, *([LIVE_NEXT] if parts.recorded else [])):
         job.say(line)
     return {**result, "findings": {"found": kept.found, "recurrent": [one.evidence for one in kept.recurrent]}}
 
@@ -159,7 +158,7 @@ async def _recorded(
     config: SearchConfig, folder: Path, parts: Wired, *, log: EventLog, console: Console, asking: Asking | None
 ) -> tuple[Job, Recording]:
     """The job with its recorded trees and the space that they span."""
-    trees = len(parts.splits.train) + config.val_trees
+    trees = len(parts.splits.train) + config.val_trees + (len(parts.splits.dev) if parts.recorded else 0)
     with progress_bar(console, f"record {trees} trees", trees) as step:
         replay, outputs, recording = await record_trees(config, parts, step)
     stable = await rejudge(parts.setup.judge, outputs, 2)
@@ -194,8 +193,8 @@ class Decided(NamedTuple):
 
 
 async def _decided(job: Job, main: Searched, rival: Searched | None) -> Decided:
-    """The final front: on values that were attempted live, unless the run is live and they all were."""
-    if job.config.live:
+    """The final front: on values that were attempted live, unless the run is live and they all were, or none can be."""
+    if job.config.live or job.wired.recorded:
         best = {} if rival is None else {RANDOM: rival.front[0].candidate}
         return Decided({one.name: one.candidate for one in main.front}, best)
     evaluator = confirmer(job)
@@ -217,14 +216,27 @@ async def _arms(job: Job) -> Mapping[str, Scores]:
     on_dev: dict[str, Scores] = {}
     search = evaluator_of(parts, split="search", namespace="arms")
     dev = evaluator_of(parts, split="dev", namespace="arms")
-    arms = arms_of(config, parts.actions)
+    arms = (arms_recorded if parts.recorded else arms_of)(config, parts.actions)
     with progress_bar(job.console, f"{len(arms)} control arms", len(arms)) as step:
         for arm in arms:
-            val = await score_arm(search, arm, parts.splits.val, seed=seed_of("search", config.seed, 2))
-            on_dev[arm.name] = await score_arm(dev, arm, parts.splits.dev, seed=seed_of("dev", config.seed))
-            tell_baseline(job, arm.name, arm.candidate, {"search": val, "dev": on_dev[arm.name]})
+            if parts.recorded:
+                scores = await score_arm_recorded(job, arm)
+            else:
+                val = await score_arm(search, arm, parts.splits.val, seed=seed_of("search", config.seed, 2))
+                on = await score_arm(dev, arm, parts.splits.dev, seed=seed_of("dev", config.seed))
+                scores = {"search": val, "dev": on}
+            on_dev[arm.name] = scores["dev"]
+            tell_baseline(job, arm.name, arm.candidate, scores)
             step()
     return on_dev
+
+
+def _projected(config: SearchConfig, parts: Wired) -> str:
+    """The line on what the run may take at most."""
+    if parts.recorded:
+        return f"{said(config, parts.setup.worker.fingerprint.model)}; {ends(config)}"
+    arms = len(arms_of(config, parts.actions))
+    return projection(cost_of(config, parts.actions, arms, harvested=len(parts.splits.train) - config.train), config)
 
 
 def _first_line(config: SearchConfig, parts: Wired) -> str:

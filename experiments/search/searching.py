@@ -65,11 +65,11 @@ async def search_main(job: Job) -> Searched:
         split="search",
         namespace=title,
         replay=job.replay,
-        budget=Amounts(attempts=config.max_attempts),
+        budget=Amounts(attempts=0 if job.wired.recorded else config.max_attempts),
         limits=limits_of(config),
     )
     proposer = proposer_of(job.wired, job.space, _material(job), job.recurrent)
-    engine = engine_of(config.engine, kit_of(job, proposer))
+    engine = engine_of(config.engine, kit_of(job))
     narrator = Narrator(job.log.emit, job.console, evaluator, title=title)
     archive = await engine.search(_plan(job, start_of(config, job.wired.lm)), evaluator, proposer, narrator)
     return _ended(job, title, archive, narrator)
@@ -83,12 +83,13 @@ async def search_rival(job: Job, main: Searched) -> Searched | None:
     if job.config.engine in OWN_FLOOR:
         return None
     limits = Limits() if job.config.live else Limits(compute=max(1, main.tally.attempts))
-    budget = Amounts(attempts=max(main.spend.attempts, job.config.least_attempts))
+    least = 0 if job.wired.recorded else job.config.least_attempts
+    budget = Amounts(attempts=max(main.spend.attempts, least))
     evaluator = evaluator_of(
         job.wired, split="search", namespace="random", replay=job.replay, budget=budget, limits=limits
     )
     proposer = proposer_of(job.wired, job.space)
-    engine = engine_of(RIVAL, Kit(space=job.space, steer_legal=tuple(job.wired.actions), proposer=proposer))
+    engine = engine_of(RIVAL, Kit(space=job.space, steer_legal=tuple(job.wired.actions)))
     narrator = Narrator(job.log.emit, job.console, evaluator, title=RANDOM, children=False)
     archive = await engine.search(_plan(job, seed_candidate()), evaluator, proposer, narrator)
     return _ended(job, RANDOM, archive, narrator)

@@ -11,6 +11,7 @@ from pydantic import Field
 from controllers.baselines import seed_candidate
 from controllers.history import Seen
 from controllers.progress import ended_by_infrastructure
+from experiments.search.replayed import require_recorded
 from experiments.search.stages import Step, evaluator_of, plan_of
 from experiments.search_config import SearchConfig
 from experiments.whole_file import read_whole, write_whole
@@ -57,7 +58,8 @@ async def record_trees(config: SearchConfig, wired: Wired, step: Step) -> Record
     """Record, or recall, a tree for each train task and some val tasks; join it with what was bought; judge it all.
 
     A tree that infrastructure spoilt is grown again; which trees a run replays is kept in its folder, so that a
-    resumed run replays the same. Raises WorkerError where no attempt worked.
+    resumed run replays the same. Of a recording, trees of all tasks are recalled. Raises WorkerError where no attempt
+    worked, UsageError where a recording lacks a tree.
     """
     plan, setup = plan_of(config, wired.actions), wired.setup
     parts = setup.parts(seed_candidate())
@@ -76,6 +78,9 @@ async def record_trees(config: SearchConfig, wired: Wired, step: Step) -> Record
         return grown
 
     tasks = (*wired.splits.train, *wired.splits.val[: config.val_trees])
+    if wired.recorded:
+        tasks = (*tasks, *wired.splits.dev)
+        await require_recorded(wired, plan, tasks, parts)
     grown = await setup.executor.map(grow, tasks)
     if not any(outputs for _, _, outputs in grown):
         failures = [seen.attempt.failure for _, history, _ in grown for seen in history]
