@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -136,7 +136,7 @@ async def measure_budget(bench: Bench, arms: Arms) -> Budget:
 
 async def measure_all(
     config: GateAConfig, budgets: Sequence[tuple[int, int]], *, split: str, folder: Path
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Every budget, printed, and as JSON-able data."""
     world = ready_for(config.model_copy(update={"tasks": 2, "root": str(folder)}))
     refine = config.refine or ("untried" if "untried" in world.actions else "rule")
@@ -154,7 +154,7 @@ async def measure_all(
         return told(bench, done, config)
 
 
-def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[str, Any]:
+def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[str, object]:
     """The JSON-able result, the Markdown page in it."""
     benchmark = bench.parts.benchmark
     split = split_of(bench.parts, bench.tasks)
@@ -169,7 +169,7 @@ def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[s
         f"{config.seed}; {unit}; means with 95 % intervals over tasks, effects with intervals at "
         f"{1 - 2 * config.alpha:.0%}"
     ]
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for budget, contrasts in zip(budgets, found, strict=True):
         by_family = [cell for cell in difficulty_cells(three(budget), families, terms) if cell.panel == "family"]
         pages += [f"**{budget.said}**", arm_table(bench, budget), contrast_table(contrasts), cost_line(budget)]
@@ -288,17 +288,17 @@ def cost_line(budget: Budget) -> str:
     return f"A fresh attempt takes, against a refinement: {'; '.join(each) or 'no refinement was made'}."
 
 
-def arm_json(budget: Budget, name: str, objective: str) -> dict[str, Any]:
+def arm_json(budget: Budget, name: str, objective: str) -> dict[str, object]:
     """One arm as JSON-able data."""
     measured = budget.measured[name]
-    found: dict[str, Any] = mean_interval(measured.values(objective)).model_dump(include={"mean", "lo", "hi", "n"})
+    found: dict[str, object] = mean_interval(measured.values(objective)).model_dump(include={"mean", "lo", "hi", "n"})
     if (one := budget.within.get(name)) is not None:
         found["oracle"] = {"mean": one.oracle, "lo": one.oracle_lo, "hi": one.oracle_hi, "n": one.episodes}
     spend = measured.spend
     return {**found, "episodes": spend.episodes, "turns": spend.turns, "tokens": spend.tokens}
 
 
-def contrast_json(one: Contrast) -> dict[str, Any]:
+def contrast_json(one: Contrast) -> dict[str, object]:
     """One contrast as JSON-able data."""
     fields = {"n", "effect", "lo", "hi", "p", "q", "mde"}
     return {"name": one.name, **one.evidence.model_dump(mode="json", include=fields)}
@@ -331,7 +331,7 @@ def arms(
         budgets = [(k, t) for k in numbers(attempts, "--attempts") for t in numbers(turns, "--turns")]
         folder = root or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         found = asyncio.run(measure_all(config, budgets, split=split, folder=folder))
-        page = found.pop("page")
+        page = str(found.pop("page"))
         print(page)
         if markdown is not None:
             markdown.write_text(page, encoding="utf-8")

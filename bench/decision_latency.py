@@ -26,7 +26,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -61,6 +61,8 @@ from signatures.records import (
 
 if TYPE_CHECKING:
     import dspy
+    from dspy._vendor.lm15.types import StreamEvent
+    from dspy.lm15 import Request, Response
 
 FEATURES = 30
 RULES = 12
@@ -102,7 +104,7 @@ class SlowEngine:
         self.sync = sync
         self.took = Took(0.0, 0.0)
 
-    async def complete(self, request: Any) -> Any:
+    async def complete(self, request: Request) -> Response:
         cpu, wall = time.thread_time_ns(), time.perf_counter_ns()
         await asyncio.sleep(ENGINE_S)
         answer = self.sync.complete(request)
@@ -110,7 +112,7 @@ class SlowEngine:
         self.took = Took(wall / 1000, cpu / 1000)
         return answer
 
-    async def stream(self, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, request: Request) -> AsyncIterator[StreamEvent]:
         for event in self.sync.stream(request):
             yield event
 

@@ -89,7 +89,7 @@ async def ours(make: Callable[[Kit], Engine], val: int, repetition: int) -> Gain
     with tempfile.TemporaryDirectory() as folder, evaluator_in(Path(folder), setup) as evaluator:
         tossing: Any = lambda request: tossed(world, request)  # noqa: E731
         evaluator.evaluate = tossing  # type: ignore[method-assign]  # the coins stand in for all that scores
-        kit = Kit(space=SPACE, proposer=Editing(), steer_legal=STEERS)
+        kit = Kit(space=SPACE, steer_legal=STEERS)
         archive = await make(kit).search(plan, evaluator, Editing(), Told())
         winner = archive.front()[0]
         first = sum(coin(world, start.digest, task.digest) for task in plan.val) / val
@@ -107,11 +107,11 @@ def theirs(val: int, repetition: int) -> Gain:
     left = [PROPOSALS + 1]
 
     class Stop:
-        def __call__(self, state: Any) -> bool:
+        def __call__(self, state: object) -> bool:
             left[0] -= 1
             return left[0] < 0
 
-    def items(part: str, count: int) -> list[Any]:
+    def items(part: str, count: int) -> list[dict[str, object]]:
         return [{"input": f"{part} {n}", "additional_context": {}, "answer": ""} for n in range(count)]
 
     result = gepa.optimize(

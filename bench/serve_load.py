@@ -16,9 +16,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -64,7 +63,9 @@ async def measured(folder: Path, lanes: int, rounds: int, think_s: float, *, kil
         harness.acknowledged.clear()
         chosen = [[tasks[(lane * rounds + turn) % len(tasks)] for turn in range(rounds)] for lane in range(lanes)]
         began = time.perf_counter()
-        playing: list[Any] = [_later(harness, some, lane, think_s * lane / lanes) for lane, some in enumerate(chosen)]
+        playing: list[Awaitable[None]] = [
+            _later(harness, some, lane, think_s * lane / lanes) for lane, some in enumerate(chosen)
+        ]
         if kill:
             playing.append(_killing(server, harness, lanes * rounds))
         await asyncio.gather(*playing)

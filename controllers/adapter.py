@@ -7,10 +7,14 @@ import math
 import re
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import dspy
 from dspy.adapters.utils import format_field_value
+
+if TYPE_CHECKING:
+    from dspy.adapters.chat_adapter import FieldInfoWithName
+    from pydantic.fields import FieldInfo
 
 _UNPLANNED: Final = dspy.Adapter.acall.__wrapped__
 """`Adapter.acall` without its look-up of what the model's provider can do: over 1 ms a call through LiteLLM, and needed
@@ -33,13 +37,13 @@ class QuickChat(dspy.ChatAdapter):
     async def acall(
         self,
         lm: dspy.LM,
-        lm_kwargs: dict[str, Any],
+        lm_kwargs: dict[str, object],
         signature: type[dspy.Signature],
-        demos: list[Any],
-        inputs: dict[str, Any],
-    ) -> list[dict[str, Any]]:
+        demos: list[dspy.Example | dict[str, object]],
+        inputs: dict[str, object],
+    ) -> list[dict[str, object]]:
         """Write, ask, parse. Raises AdapterParseError, and what the model raises."""
-        answers: list[dict[str, Any]] = await _UNPLANNED(self, lm, lm_kwargs, signature, demos, inputs)
+        answers: list[dict[str, object]] = await _UNPLANNED(self, lm, lm_kwargs, signature, demos, inputs)
         return answers
 
     def format_system_message(self, signature: type[dspy.Signature]) -> str:
@@ -53,7 +57,7 @@ class QuickChat(dspy.ChatAdapter):
     def format_user_message_content(
         self,
         signature: type[dspy.Signature],
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, object],
         prefix: str = "",
         suffix: str = "",
         main_request: bool = False,
@@ -67,15 +71,17 @@ class QuickChat(dspy.ChatAdapter):
             written.append(self.user_message_output_requirements(signature))
         return "\n\n".join([*written, suffix]).strip()
 
-    def format_field_with_value(self, fields_with_values: Mapping[Any, Any]) -> str:
+    def format_field_with_value(self, fields_with_values: Mapping[FieldInfoWithName, object]) -> str:
         """As ChatAdapter's."""
         found = fields_with_values.items()
         return "\n\n".join(f"[[ ## {one.name} ## ]]\n{_value(one.info, value)}" for one, value in found).strip()
 
-    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, object]:
         """As ChatAdapter's, which is asked where the answer is not of texts and plain numbers. Raises as it does."""
         found = _sections(completion)
-        values = {name: _parsed(field, found.get(name)) for name, field in signature.output_fields.items()}
+        values: dict[str, object] = {
+            name: _parsed(field, found.get(name)) for name, field in signature.output_fields.items()
+        }
         if None in values.values():
             values = super().parse(signature, completion)
         return values
@@ -119,14 +125,14 @@ def _sections(completion: str) -> dict[str, str]:
     return {name: "\n".join(lines).strip() for name, lines in found.items()}
 
 
-def _parsed(field: Any, text: str | None) -> str | float | None:
+def _parsed(field: FieldInfo, text: str | None) -> str | float | None:
     """The value of a field of text, or of a plain number; None where dspy has to say what it is."""
     if text is None or field.annotation is str:
         return text
     return float(text) if field.annotation is float and _NUMBER.fullmatch(text) else None
 
 
-def _value(field: Any, value: Any) -> str:
+def _value(field: FieldInfo, value: object) -> str:
     """A field's value as dspy writes it."""
     if not _plain(value) or (isinstance(value, list) and field.annotation is str):
         return str(format_field_value(field_info=field, value=value))

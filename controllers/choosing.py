@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from string import ascii_uppercase
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from controllers.lm import billed, takes_grammar
 from signatures.errors import UsageError
@@ -18,6 +18,7 @@ from signatures.records import Cost
 
 if TYPE_CHECKING:
     import dspy
+    from dspy.lm15 import Request
 
 REPORTED: Final = 500
 """Alternatives asked of a local model: a letter that is not among them is about as rare as chance."""
@@ -87,7 +88,7 @@ def _require_choices(choices: Sequence[str]) -> None:
         raise UsageError(f"choices must be 1 to {len(ascii_uppercase)} different texts, not {list(choices)}")
 
 
-def _request(lm: dspy.LM, system: str, turns: Sequence[tuple[str, str]], choices: Sequence[str]) -> Any:
+def _request(lm: dspy.LM, system: str, turns: Sequence[tuple[str, str]], choices: Sequence[str]) -> Request:
     """One token after the last turn. A temperature of 0 where the settings hold none: the token itself is not used."""
     from dspy.lm15 import Config, Message, Request
 

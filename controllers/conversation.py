@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from controllers.finishing import to_the_end
 from controllers.lm import billed
 from controllers.replies import Answer, ToolCall, Unreadable, encodable, read_reply, tool_call, tool_result
 from controllers.worlds import Session
+from controllers.worlds.calling import called
 from signatures.digest import canonical_json
 from signatures.errors import ProviderError, UsageError
 from signatures.records import Cost, TraceEvent
 
 if TYPE_CHECKING:
     import dspy
+    from dspy.lm15 import Message, Request, Response
 
 GO_ON: Final = "Go on with the task."
 Protocol = Literal["json", "native"]
 
 
 class Conversation:
-    """Asks, runs the tools that are asked for, and keeps the trace. `run` may be cancelled between any two steps."""
+    """Asks, runs the tools that are asked for, and keeps the trace. Cancelled, `run` ends a call under way first."""
 
     def __init__(
-        self, lm: dspy.LM, make_request: Callable[[list[Any]], Any], session: Session | None, protocol: Protocol
+        self,
+        lm: dspy.LM,
+        make_request: Callable[[list[Message]], Request],
+        session: Session | None,
+        protocol: Protocol,
     ) -> None:
-        """`make_request`: the `dspy.lm15.Request` for a list of messages."""
         self._lm = lm
         self._make_request = make_request
         self._session = session
         self._protocol = protocol
-        self._messages: list[Any] = []
+        self._messages: list[Message] = []
         self.events: list[TraceEvent] = []
         self.cost = Cost()
         self.turns = 0
@@ -76,9 +82,9 @@ class Conversation:
             if isinstance(asked, Answer):
                 self._end(asked)
                 return
-            self._reply(asked, turns_limit)
+            await self._reply(asked, turns_limit)
 
-    async def _ask(self) -> Any:
+    async def _ask(self) -> Response | None:
         """One call, billed. None where the conversation has outgrown the model: that is the worker's own doing."""
         from dspy.utils.exceptions import ContextWindowExceededError
 
@@ -93,7 +99,7 @@ class Conversation:
         self.cost = self.cost.plus(cost.model_copy(update={"wall_s": None, "usd": _usd(cost, response, request)}))
         return response
 
-    def _asked(self, response: Any, said: str) -> Answer | Unreadable | list[ToolCall]:
+    def _asked(self, response: Response, said: str) -> Answer | Unreadable | list[ToolCall]:
         """What the reply asks for, by the protocol in use."""
         if self._session is None:
             return Answer(said)
@@ -110,7 +116,7 @@ class Conversation:
         if answer.text.strip():
             self.outcome = "ok"
 
-    def _reply(self, asked: Unreadable | list[ToolCall], turns_limit: int) -> None:
+    async def _reply(self, asked: Unreadable | list[ToolCall], turns_limit: int) -> None:
         """Run the tools, or say what was wrong with the reply; each takes a turn."""
         from dspy.lm15 import Message
 
@@ -119,7 +125,7 @@ class Conversation:
             self.turns += 1
             self._messages.append(Message.user(f"Your reply could not be read: {asked.why}."))
             return
-        results = [(call, *self._call(call)) for call in asked[: turns_limit - self.turns]]
+        results = [(call, *await to_the_end(self._call(call))) for call in asked[: turns_limit - self.turns]]
         if self._protocol == "native":
             from dspy.lm15 import ToolResultPart
             from dspy.lm15 import tool_result as part
@@ -129,9 +135,10 @@ class Conversation:
         else:
             self._messages += [Message.user(tool_result(call.name, text, failed)) for call, text, failed in results]
 
-    def _call(self, call: ToolCall) -> tuple[str, bool]:
+    async def _call(self, call: ToolCall) -> tuple[str, bool]:
+        """Run one tool. To be waited for in any case: it changes the session, so it belongs on the trace."""
         assert self._session is not None  # only a session makes tool calls readable
-        text, failed = self._session.call(call.name, call.arguments)
+        text, failed = await called(self._session, call.name, call.arguments)
         arguments = canonical_json(call.arguments)
         self.events.append(
             TraceEvent(turn=self.turns, kind="tool", name=call.name, arguments=arguments, text=text, failed=failed)
@@ -145,13 +152,13 @@ class Conversation:
         self.events.append(TraceEvent(turn=self.turns, kind=kind, name=name, text=text, failed=kind == "error"))
 
 
-def _text_of(message: Any) -> str:
+def _text_of(message: Message) -> str:
     from dspy.lm15 import TextPart
 
     return encodable("\n".join(part.text for part in message.parts if isinstance(part, TextPart)))
 
 
-def _refusal(response: Any) -> str:
+def _refusal(response: Response) -> str:
     """What the model said in refusing, or the empty text."""
     from dspy.lm15 import RefusalPart
 
@@ -161,7 +168,7 @@ def _refusal(response: Any) -> str:
     return ""
 
 
-def _usd(cost: Cost, response: Any, request: Any) -> float | None:
+def _usd(cost: Cost, response: Response, request: Request) -> float | None:
     """The price dspy gave, or, where it left a LiteLLM call unpriced, its estimate from the same table."""
     if cost.usd is not None:
         return cost.usd

@@ -21,7 +21,7 @@ __all__ = ["answered", "billed", "constrained", "make_lm", "takes_grammar"]
 T = TypeVar("T")
 
 
-def make_lm(model: str, settings: Mapping[str, Any] | None = None) -> dspy.LM:
+def make_lm(model: str, settings: Mapping[str, object] | None = None) -> dspy.LM:
     """A `dspy.LM`, with dspy's own cache and retries off.
 
     `model`: `local:PATH` of a GGUF file, which a child process serves from the first call on (its `settings`, beside
@@ -61,7 +61,7 @@ async def billed(lm: dspy.LM, call: Callable[[dspy.LM], Awaitable[T]]) -> tuple[
 
 
 async def answered(
-    predict: dspy.Predict, lm: dspy.LM, inputs: Mapping[str, Any]
+    predict: dspy.Predict, lm: dspy.LM, inputs: Mapping[str, object]
 ) -> tuple[dspy.Prediction | None, Cost]:
     """One call of `predict` and its cost; None for an answer that does not parse, which is not asked again.
 
@@ -98,7 +98,7 @@ def _cost(history: list[dict[str, Any]], wall_s: float) -> Cost:
     return total
 
 
-def _cached(usage: Mapping[str, Any]) -> int | None:
+def _cached(usage: Mapping[str, object]) -> int | None:
     details = usage.get("prompt_tokens_details") or {}
     found = details.get("cached_tokens") if isinstance(details, Mapping) else getattr(details, "cached_tokens", None)
     return found if isinstance(found, int) else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import dspy
+    from dspy._vendor.lm15.types import StreamEvent
+    from dspy.lm15 import Request, Response
 
 
 class ScriptedEngine:
@@ -20,8 +22,8 @@ class ScriptedEngine:
         self.script = script
         self.prompts: list[str] = []
 
-    def complete(self, request: Any) -> Any:
-        """One `dspy.lm15.Response` for one `Request`."""
+    def complete(self, request: Request) -> Response:
+        """What the script says."""
         from dspy.lm15 import Message, Response, TextPart, Usage
 
         prompt = prompt_text(request)
@@ -32,7 +34,7 @@ class ScriptedEngine:
         message = Message.assistant([TextPart(text)])
         return Response(id=None, model="scripted", message=message, finish_reason="stop", usage=usage)
 
-    def stream(self, request: Any) -> Iterator[Any]:
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
         """The whole response as events."""
         from dspy.lm15 import response_to_events
 
@@ -48,11 +50,11 @@ class AsyncScriptedEngine:
     def __init__(self, sync: ScriptedEngine) -> None:
         self.sync = sync
 
-    async def complete(self, request: Any) -> Any:
+    async def complete(self, request: Request) -> Response:
         """As the sync engine."""
         return self.sync.complete(request)
 
-    async def stream(self, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, request: Request) -> AsyncIterator[StreamEvent]:
         """As the sync engine."""
         for event in self.sync.stream(request):
             yield event
@@ -61,7 +63,7 @@ class AsyncScriptedEngine:
         """Nothing to close."""
 
 
-def prompt_text(request: Any) -> str:
+def prompt_text(request: Request) -> str:
     """All text of a request, system first."""
     system = request.system
     parts = [] if system is None else [system if isinstance(system, str) else "".join(p.text for p in system)]

@@ -18,7 +18,7 @@ class Bridge:
         self._pending: concurrent.futures.Future[Any] | None = None
         self.closed = False
 
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
+    def call(self, work: Coroutine[object, None, T]) -> T:
         """Run `work` on the loop and wait for it, in the library's thread. Errors come through unchanged.
 
         Raises InterruptedError once the run was cancelled, so that the library stops too.

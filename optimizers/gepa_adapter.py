@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
 from gepa.core.adapter import EvaluationBatch
 
 from optimizers.book import Book
 from optimizers.bridge import Bridge
 from optimizers.evaluator import Request, Scored
-from optimizers.evidence.gathered import gather
+from optimizers.evidence.gathered import Evidence, gather
 from optimizers.ideas import Idea, idea_of
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race, paired
 from optimizers.records import TaskScore
 from optimizers.vectors import table
 from signatures.records import Candidate, PolicyName, Task
+
+if TYPE_CHECKING:
+    from gepa.core.state import GEPAState
+    from gepa.proposer.base import CandidateProposal
+
+Batch: TypeAlias = EvaluationBatch[Scored, TaskScore]
 
 
 class Example(NamedTuple):
@@ -62,9 +68,7 @@ class Adapter:
         """The candidate digest of gepa's component texts."""
         return Candidate(components=dict(texts)).digest
 
-    def evaluate(
-        self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False
-    ) -> EvaluationBatch[Any, Any]:
+    def evaluate(self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False) -> Batch:
         """Score `candidate` on `batch`. The val tasks are for what is in the book: the start, and what won its race."""
         given = Candidate(components=candidate)
         with self.kept:
@@ -78,13 +82,13 @@ class Adapter:
             request = Request(given, tasks, seed=seed, keep_rollouts=capture_traces)
             return self._batch(self.bridge.call(self._evaluator.evaluate(request)), capture_traces)
 
-    def batch_evaluate(self, items: list[tuple[dict[str, str], list[Example]]]) -> list[EvaluationBatch[Any, Any]]:
+    def batch_evaluate(self, items: list[tuple[dict[str, str], list[Example]]]) -> list[Batch]:
         """Several (candidate, batch) pairs; traces for minibatches only, because traces cannot be replayed."""
         return [self.evaluate(batch, candidate, batch[0].part == "train") for candidate, batch in items]
 
     def make_reflective_dataset(
-        self, candidate: dict[str, str], eval_batch: EvaluationBatch[Any, Any], components_to_update: list[str]
-    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        self, candidate: dict[str, str], eval_batch: Batch, components_to_update: list[str]
+    ) -> dict[str, list[dict[str, Evidence]]]:
         """What is known of the batch's tasks, whole episodes and recorded trees: one row per component."""
         evaluator, plan = self._evaluator, self.book.plan
         with self.kept:
@@ -104,7 +108,7 @@ class Adapter:
     def propose_new_texts(
         self,
         candidate: dict[str, str],
-        reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
+        reflective_dataset: Mapping[str, Sequence[Mapping[str, Evidence]]],
         components_to_update: list[str],
     ) -> dict[str, str]:
         """One edit: the proposer is asked for the components in turn until it has a new text for one of them.
@@ -126,7 +130,7 @@ class Adapter:
                     return {name: proposal.text}
         return {}
 
-    def should_accept(self, proposal: Any, state: Any) -> bool:
+    def should_accept(self, proposal: CandidateProposal[str], state: GEPAState[TaskScore, str]) -> bool:
         """Whether the child may be better than its parent on the minibatch, and then wins its race on the val tasks.
 
         One that the record does not support, and that cannot be attempted, is not kept and not called worse either.
@@ -166,7 +170,7 @@ class Adapter:
             return True
         return bool(differences_N_M.any()) and self._race.plausible(child_N_M, parent_N_M)
 
-    def _batch(self, scored: Sequence[Scored], capture_traces: bool) -> EvaluationBatch[Any, Any]:
+    def _batch(self, scored: Sequence[Scored], capture_traces: bool) -> Batch:
         """gepa wants a number for each item: a missing value is the mean of those there are, which moves nothing.
 
         Where a minibatch has none, 0 stands for all of them: our acceptance does not look at these numbers.

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import dspy
 from dspy.teleprompt import MIPROv2
@@ -15,7 +15,10 @@ from dspy.utils.exceptions import AdapterParseError
 from optimizers.demos import Demo
 
 if TYPE_CHECKING:
+    from dspy._vendor.lm15.types import StreamEvent
     from dspy.lm15 import Request, Response
+
+T = TypeVar("T")
 
 LOUD: Final = ("dspy.teleprompt.mipro_optimizer_v2", "dspy.teleprompt.utils", "dspy.predict.predict")
 """dspy's loggers that narrate a whole compilation, and that its proposer sends needless warnings to."""
@@ -125,7 +128,9 @@ class Mipro(MIPROv2):
                 tip_aware_proposer=told.tips,
             )
 
-    def _bootstrap_fewshot_examples(self, program: Any, *args: Any, **more: Any) -> dict[int, list[Any]]:
+    def _bootstrap_fewshot_examples(
+        self, program: dspy.Module, *args: object, **more: object
+    ) -> dict[int, list[list[dspy.Example]]]:
         """The mined sets instead; all predictors have as many, as the proposing of instructions expects."""
         wanted = self.settings.candidates
         found = {}
@@ -136,19 +141,21 @@ class Mipro(MIPROv2):
 
     def _optimize_prompt_parameters(
         self,
-        program: Any,
+        program: dspy.Module,
         instruction_candidates: dict[int, list[str]],
-        demo_candidates: dict[int, list[Any]] | None,
-        evaluate: Any,
-        *more: Any,
-    ) -> Any:
+        demo_candidates: dict[int, list[list[dspy.Example]]] | None,
+        evaluate: Callable[..., dspy.Prediction],
+        *more: object,
+    ) -> dspy.Module | None:
         """Its own search, on what is worth trying and with our scores: `evaluate` would take what fails for a 0."""
         written = {number: _distinct(texts) for number, texts in instruction_candidates.items()}
         shown = None if demo_candidates is None else {n: _distinct(sets) for n, sets in demo_candidates.items()}
         pools = Pools(written, {n: [[dict(d) for d in one] for one in sets] for n, sets in (shown or {}).items()})
         first = True
 
-        def scored(candidate: Any, devset: Any = None, callback_metadata: Any = None) -> dspy.Prediction:
+        def scored(
+            candidate: dspy.Module, devset: Sequence[dspy.Example], callback_metadata: object = None
+        ) -> dspy.Prediction:
             nonlocal first
             score = self._score(candidate, devset, None if first else pools)
             first = False
@@ -179,9 +186,9 @@ def _worth_saying(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING and "fields not in signature" not in str(record.msg)
 
 
-def _distinct(values: Sequence[Any]) -> list[Any]:
+def _distinct(values: Sequence[T]) -> list[T]:
     """Without what is empty text and without repetitions; the first stays."""
-    found: list[Any] = []
+    found: list[T] = []
     for number, value in enumerate(values):
         blank = number > 0 and isinstance(value, str) and not value.strip()
         if value not in found and not blank:
@@ -199,7 +206,7 @@ class Lenient(dspy.ChatAdapter):
     def __init__(self) -> None:
         super().__init__(use_json_adapter_fallback=False)
 
-    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, object]:
         """As ChatAdapter's. Raises AdapterParseError where several fields were asked for."""
         try:
             return dict(super().parse(signature, completion))
@@ -228,7 +235,7 @@ class AskedEngine:
         usage = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
         return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
-    def stream(self, request: Request) -> Iterator[Any]:
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
         """The whole response as events."""
         from dspy.lm15 import response_to_events
 

@@ -101,7 +101,6 @@ async def _played(arena: Arena, journal: Path, engine: str, seed: int) -> Cell:
             states=arena.states,
             replay=arena.replay,
             steer_legal=tuple(parts.actions),
-            proposer=proposer,
         )
         plan = SearchPlan(
             start=seed_candidate(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from optimizers.archive import Archive
 from optimizers.bridge import Bridge
@@ -19,6 +19,11 @@ from optimizers.records import TaskScore
 from optimizers.search import Found, Listener, SearchPlan
 from optimizers.vectors import entry_of
 from signatures.records import Candidate, PolicyName, Task
+
+if TYPE_CHECKING:
+    import dspy
+    from dspy.teleprompt.gepa.instruction_proposal import ReflectiveExample
+    from gepa.core.adapter import EvaluationBatch
 
 PLENTY = 10**9
 """Metric calls: the meter ends the search, not their own count."""
@@ -132,7 +137,9 @@ class GepaAdapter:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
 
-    def evaluate(self, batch: list[Task], candidate: dict[str, str], capture_traces: bool = False) -> Any:
+    def evaluate(
+        self, batch: list[Task], candidate: dict[str, str], capture_traces: bool = False
+    ) -> EvaluationBatch[str, str]:
         """A score per task; the trace of a task is its digest, since the record is looked up by it."""
         from gepa.core.adapter import EvaluationBatch
 
@@ -141,7 +148,7 @@ class GepaAdapter:
         return EvaluationBatch(outputs=digests, scores=scores, trajectories=digests if capture_traces else None)
 
     def make_reflective_dataset(
-        self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]
+        self, candidate: dict[str, str], eval_batch: EvaluationBatch[str, str], components_to_update: list[str]
     ) -> dict[str, list[dict[str, str]]]:
         """The tasks of the minibatch."""
         return {name: [{"task": digest} for digest in eval_batch.trajectories] for name in components_to_update}
@@ -176,7 +183,7 @@ class StockDspyGepa:
 
         def propose(
             candidate: dict[str, str],
-            reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
+            reflective_dataset: Mapping[str, Sequence[ReflectiveExample]],
             components_to_update: list[str],
         ) -> dict[str, str]:
             tasks = [str(row["Inputs"]["episode"]) for row in reflective_dataset[components_to_update[0]]]
@@ -199,7 +206,7 @@ class StockDspyGepa:
         return asked.archive
 
 
-def student_of(start: Candidate, asked: Asked) -> Any:
+def student_of(start: Candidate, asked: Asked) -> dspy.Module:
     """A dspy program that plays one episode under the rules that stand in its predictors' instructions."""
     import dspy
 
@@ -210,7 +217,7 @@ def student_of(start: Candidate, asked: Asked) -> Any:
             for name, text in start.components.items():
                 setattr(self, name, dspy.Predict(dspy.Signature("episode -> decision", text)))
 
-        def forward(self, episode: str) -> Any:
+        def forward(self, episode: str) -> dspy.Prediction:
             texts = {name: getattr(self, name).signature.instructions for name in start.components}
             for name in start.components:
                 getattr(self, name)(episode=episode)  # so that dspy.GEPA finds the predictor in the trace

@@ -13,13 +13,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from controllers.baselines import seed_candidate
 from controllers.budget import Budget
 from controllers.corpus import MemoryCorpus
 from controllers.executor import AsyncExecutor
 from controllers.observe import NoObserver
+from controllers.program import Controller
 from controllers.steers import steer_table
 from judges.ledger import VerdictLedger
 from judges.records import Judgement
@@ -47,6 +48,10 @@ from signatures.records import (
     Task,
     WorkerFingerprint,
 )
+
+if TYPE_CHECKING:
+    from gepa.core.adapter import EvaluationBatch
+    from gepa.core.state import GEPAState
 
 OBJECTIVES: Final = (
     Objective(name="correct", unit="share", worst=0.0, best=1.0, over="judge"),
@@ -132,7 +137,7 @@ class FreeReplay:
         self._table = table
         self._digest = ""
 
-    def covers(self, controller: Any) -> bool:
+    def covers(self, controller: Controller) -> bool:
         """Everything. One candidate is asked about at a time."""
         self._digest = controller.digest
         return True
@@ -141,7 +146,7 @@ class FreeReplay:
         """One move: enough for a task to count as recorded."""
         return [Reflection(policy="steer", features={"attempts": 1.0}, action="none", gain=0.0, turns=1)]
 
-    async def answer(self, controller: Any, task: Task, billed: set[str], *, seed: int) -> Answer:
+    async def answer(self, controller: Controller, task: Task, billed: set[str], *, seed: int) -> Answer:
         """From the table."""
         return self._table.answer(self._digest, task)
 
@@ -252,7 +257,7 @@ def gepa_rows(tasks: int, candidates: int) -> list[Row]:
     marks = Marks()
 
     class Stop:
-        def __call__(self, state: Any) -> bool:
+        def __call__(self, state: GEPAState[float, int]) -> bool:
             pool = len(state.program_candidates)
             marks.mark(pool)
             return pool >= candidates
@@ -281,7 +286,9 @@ class InstantAdapter:
         self._marks = marks
         self._asked = 0
 
-    def evaluate(self, batch: list[Any], candidate: dict[str, str], capture_traces: bool = False) -> Any:
+    def evaluate(
+        self, batch: list[str], candidate: dict[str, str], capture_traces: bool = False
+    ) -> EvaluationBatch[float, float]:
         """Numbers by the candidate's number, off the clock."""
         from gepa.core.adapter import EvaluationBatch
 
@@ -294,11 +301,15 @@ class InstantAdapter:
         self._marks.free += time.process_time() - began
         return EvaluationBatch(outputs=scores, scores=scores, trajectories=scores if capture_traces else None)
 
-    def make_reflective_dataset(self, candidate: Any, batch: Any, components: list[str]) -> Any:
+    def make_reflective_dataset(
+        self, candidate: dict[str, str], batch: EvaluationBatch[float, float], components: list[str]
+    ) -> dict[str, list[dict[str, str]]]:
         """One empty record each."""
         return {name: [{"record": ""}] for name in components}
 
-    def propose_new_texts(self, candidate: Any, dataset: Any, components: list[str]) -> dict[str, str]:
+    def propose_new_texts(
+        self, candidate: dict[str, str], dataset: Mapping[str, Sequence[Mapping[str, str]]], components: list[str]
+    ) -> dict[str, str]:
         """The next number."""
         self._asked += 1
         return {name: str(self._asked) for name in components}

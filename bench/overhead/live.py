@@ -8,21 +8,24 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from controllers import RecordT
 from controllers.baselines import seed_candidate
 from controllers.budget import Budget
 from controllers.corpus import SqliteCorpus
+from controllers.corpus.schema import AnyRecord
 from controllers.executor import AsyncExecutor
 from controllers.observe import NoObserver
 from controllers.steers import steer_table
 from judges.ledger import VerdictLedger
-from judges.records import Judgement
+from judges.records import Judgement, Verdict
 from optimizers.archive import Archive
 from optimizers.collect.collecting import CollectPlan, collect
 from optimizers.evaluator import Evaluator
+from optimizers.evidence.gathered import Evidence
 from optimizers.evidence.reflection import Reflection
-from optimizers.gepa_adapter import Adapter
+from optimizers.gepa_adapter import Adapter, Batch, Example
 from optimizers.journal import Journal, Proposal, Proposed
 from optimizers.proposers.mined import MinedProposer
 from optimizers.records import TaskScore
@@ -46,6 +49,10 @@ from signatures.records import (
     TraceEvent,
     WorkerFingerprint,
 )
+
+if TYPE_CHECKING:
+    from gepa.core.state import GEPAState
+    from gepa.proposer.base import CandidateProposal
 
 DIRECTIVES = (Directive(action="look", text="Look first."), Directive(action="wait", text="Wait."))
 STEERS = ("none", "look", "wait")
@@ -114,17 +121,17 @@ class TimedCorpus:
         self._inner = inner
         self._clock = clock
 
-    async def append(self, *records: Any, blobs: Iterable[bytes] = ()) -> None:
+    async def append(self, *records: AnyRecord, blobs: Iterable[bytes] = ()) -> None:
         with self._clock("corpus"):
             await self._inner.append(*records, blobs=blobs)
 
-    async def get(self, kind: Any, id: str) -> Any:
+    async def get(self, kind: type[RecordT], id: str) -> RecordT | None:
         with self._clock("corpus"):
             return await self._inner.get(kind, id)
 
     async def scan(
-        self, kind: Any, where: Mapping[str, str] | None = None, *, until: int | None = None
-    ) -> AsyncIterator[Any]:
+        self, kind: type[RecordT], where: Mapping[str, str] | None = None, *, until: int | None = None
+    ) -> AsyncIterator[RecordT]:
         with self._clock("corpus"):
             found = [record async for record in self._inner.scan(kind, where, until=until)]
         for record in found:
@@ -144,11 +151,11 @@ class TimedLedger(VerdictLedger):
 
     clock: Clock
 
-    async def append(self, *verdicts: Any) -> None:
+    async def append(self, *verdicts: Verdict) -> None:
         with self.clock("ledger"):
             await super().append(*verdicts)
 
-    async def held(self, id: str) -> Any:
+    async def held(self, id: str) -> Verdict | None:
         with self.clock("ledger"):
             return await super().held(id)
 
@@ -195,21 +202,28 @@ def timed_adapter(clock: Clock) -> type[Adapter]:
     """Our adapter with a clock around what gepa calls."""
 
     class Timed(Adapter):
-        def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        def evaluate(self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False) -> Batch:
             with clock("evaluate"):
-                return super().evaluate(*args, **kwargs)
+                return super().evaluate(batch, candidate, capture_traces)
 
-        def make_reflective_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        def make_reflective_dataset(
+            self, candidate: dict[str, str], eval_batch: Batch, components_to_update: list[str]
+        ) -> dict[str, list[dict[str, Evidence]]]:
             with clock("reflect"):
-                return super().make_reflective_dataset(*args, **kwargs)
+                return super().make_reflective_dataset(candidate, eval_batch, components_to_update)
 
-        def propose_new_texts(self, *args: Any, **kwargs: Any) -> Any:
+        def propose_new_texts(
+            self,
+            candidate: dict[str, str],
+            reflective_dataset: Mapping[str, Sequence[Mapping[str, Evidence]]],
+            components_to_update: list[str],
+        ) -> dict[str, str]:
             with clock("propose"):
-                return super().propose_new_texts(*args, **kwargs)
+                return super().propose_new_texts(candidate, reflective_dataset, components_to_update)
 
-        def should_accept(self, *args: Any, **kwargs: Any) -> bool:
+        def should_accept(self, proposal: CandidateProposal[str], state: GEPAState[TaskScore, str]) -> bool:
             with clock("accept"):
-                return super().should_accept(*args, **kwargs)
+                return super().should_accept(proposal, state)
 
     return Timed
 
@@ -309,11 +323,11 @@ def theirs(iterations: int, val: int, train: int) -> dict[str, float]:
     marks: list[float] = []
 
     class Stop:
-        def __call__(self, state: Any) -> bool:
+        def __call__(self, state: object) -> bool:
             marks.append(time.perf_counter())
             return len(marks) > iterations
 
-    def items(part: str, count: int) -> list[Any]:
+    def items(part: str, count: int) -> list[dict[str, object]]:
         return [{"input": f"{part} {n}", "additional_context": {}, "answer": ""} for n in range(count)]
 
     adapter = DefaultAdapter(

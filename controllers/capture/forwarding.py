@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from controllers.capture.session import Exchange, Session
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+if TYPE_CHECKING:
+    from starlette.types import Receive, Send
 
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 "where an agent shows its token; the real key goes upstream in the same one"

@@ -8,19 +8,22 @@ import ipaddress
 import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Generator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import uvicorn
 from pydantic import Field
 
 from controllers.capture.blotting import long_enough
-from controllers.capture.forwarding import NOT_SENT, Forwarding, Receive, Send, refuse, shown_token
+from controllers.capture.forwarding import NOT_SENT, Forwarding, refuse, shown_token
 from controllers.capture.session import Session
 from signatures.errors import UsageError
 from signatures.records import NonNegative, Record
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 ALLOWED: Final = re.compile(
     r"/v1/(?:chat/completions|completions|responses|messages|messages/count_tokens|embeddings)"
@@ -109,7 +112,7 @@ class Capture:
         """Stop listening; calls under way are ended and noted."""
         await self._stack.aclose()
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         header, token = shown_token(headers)
         session = self._sessions.get(token)

@@ -10,11 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from controllers.local.options import ServerOptions
 from controllers.local.server import Endpoint, server_of
 from signatures.errors import ProviderError
+
+if TYPE_CHECKING:
+    from dspy._vendor.lm15.types import StreamEvent
+    from dspy.lm15 import AsyncOpenAIChatLM, OpenAIChatCompat, OpenAIChatLM, Request, Response
 
 PARAMS: Final = frozenset(
     {"temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "logprobs", "top_logprobs", "response_format"}
@@ -39,7 +43,7 @@ class Source(Protocol):
     def failure(self) -> str | None:
         """Why the server cannot answer, where that is known."""
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> dict[str, object]:
         """What makes an equal source, without secrets."""
 
 
@@ -63,7 +67,7 @@ class LocalSource:
         """The child's last lines, where it has ended."""
         return server_of(self.options).failure()
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> dict[str, object]:
         """The options."""
         return {"options": self.options.model_dump(mode="json")}
 
@@ -86,7 +90,7 @@ class FixedSource:
         """Nothing is known of it."""
         return None
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> dict[str, object]:
         """The address, without the key."""
         return {"base_url": self.base_url, "model": self.model, "timeout_s": self.timeout_s}
 
@@ -109,12 +113,12 @@ class ChatEngine:
         self.source = source
         self.grammar = grammar
 
-    def complete(self, request: Any) -> Any:
-        """The `dspy.lm15.Response`. Raises lm15's errors."""
+    def complete(self, request: Request) -> Response:
+        """The whole answer. Raises lm15's errors."""
         with self._provider() as (provider, model):
             return _as_asked(request, provider.complete(_on_the_wire(request, model, self.grammar)))
 
-    def stream(self, request: Any) -> Iterator[Any]:
+    def stream(self, request: Request) -> Iterator[StreamEvent]:
         """The events of a response."""
         with self._provider() as (provider, model):
             yield from provider.stream(_on_the_wire(request, model, self.grammar))
@@ -122,17 +126,17 @@ class ChatEngine:
     def close(self) -> None:
         """Nothing to close."""
 
-    def dump_state(self) -> dict[str, Any]:
+    def dump_state(self) -> dict[str, object]:
         """What a saved program keeps: no key."""
         return self.source.dump()
 
     @classmethod
-    def load_state(cls, state: dict[str, Any]) -> Self:
+    def load_state(cls, state: dict[str, object]) -> Self:
         """The engine that was saved."""
         return cls(source_from(state))
 
     @contextmanager
-    def _provider(self) -> Iterator[tuple[Any, str]]:
+    def _provider(self) -> Iterator[tuple[OpenAIChatLM, str]]:
         from dspy._vendor.lm15.transports import StdlibTransport
         from dspy.lm15 import OpenAIChatLM
 
@@ -155,12 +159,12 @@ class AsyncChatEngine:
         self.source = source
         self.grammar = grammar
 
-    async def complete(self, request: Any) -> Any:
+    async def complete(self, request: Request) -> Response:
         """As the sync engine."""
         async with self._provider() as (provider, model):
             return _as_asked(request, await provider.complete(_on_the_wire(request, model, self.grammar)))
 
-    async def stream(self, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, request: Request) -> AsyncIterator[StreamEvent]:
         """As the sync engine."""
         async with self._provider() as (provider, model):
             async for event in provider.stream(_on_the_wire(request, model, self.grammar)):
@@ -169,17 +173,17 @@ class AsyncChatEngine:
     async def aclose(self) -> None:
         """Nothing to close."""
 
-    def dump_state(self) -> dict[str, Any]:
+    def dump_state(self) -> dict[str, object]:
         """As the sync engine."""
         return self.source.dump()
 
     @classmethod
-    def load_state(cls, state: dict[str, Any]) -> Self:
+    def load_state(cls, state: dict[str, object]) -> Self:
         """As the sync engine."""
         return cls(source_from(state))
 
     @asynccontextmanager
-    async def _provider(self) -> AsyncIterator[tuple[Any, str]]:
+    async def _provider(self) -> AsyncIterator[tuple[AsyncOpenAIChatLM, str]]:
         from dspy._vendor.lm15.transports import StdlibAsyncTransport
         from dspy.lm15 import AsyncOpenAIChatLM
 
@@ -211,7 +215,7 @@ def _named(source: Source) -> Iterator[None]:
         raise lm15.TransportError(f"{why} ({error})") from error
 
 
-def _compat() -> Any:
+def _compat() -> OpenAIChatCompat:
     from dspy.lm15 import OpenAIChatCompat
 
     return OpenAIChatCompat(
@@ -226,7 +230,7 @@ def _compat() -> Any:
     )
 
 
-def _on_the_wire(request: Any, model: str, grammar: str) -> Any:
+def _on_the_wire(request: Request, model: str, grammar: str) -> Request:
     """The request under the server's name of the model; what Chat Completions has no field for goes beside them."""
     config = request.config
     beside = dict(config.extensions or {})
@@ -237,7 +241,7 @@ def _on_the_wire(request: Any, model: str, grammar: str) -> Any:
     return replace(request, model=model, config=replace(config, top_k=None, extensions=beside or None))
 
 
-def _as_asked(request: Any, response: Any) -> Any:
+def _as_asked(request: Request, response: Response) -> Response:
     """The response; one that was asked for a single token is not cut short, of which dspy would warn at each call."""
     cut = response.finish_reason == "length" and request.config.max_tokens == 1
     return replace(response, finish_reason="stop") if cut else response

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from controllers.boundary import boundary
 from controllers.local.engine import AsyncChatEngine, ChatEngine, FixedSource, LocalSource
-from controllers.local.options import options_of, snapshot
+from controllers.local.options import SAVED, options_of, snapshot
 from signatures.errors import ProviderError, UsageError
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 CONNECTION: Final = frozenset({"api_base", "base_url", "api_key", "timeout"})
 
 
-def local_lm(model: str, settings: Mapping[str, Any]) -> dspy.LM:
+def local_lm(model: str, settings: Mapping[str, object]) -> dspy.LM:
     """A `dspy.LM` called `local/<file stem>@<start of its SHA-256>`, on the server of `local:PATH`.
 
     Raises UsageError.
     """
     options, rest = options_of(model, settings)
     rest = {key: value for key, value in rest.items() if key != "api_key"}
-    return _lm(f"local/{options.name}@{snapshot(options.path)}", LocalSource(options), rest)
+    return _lm(f"{SAVED}{options.name}@{snapshot(options.path)}", LocalSource(options), rest)
 
 
-def is_endpoint(model: str, settings: Mapping[str, Any]) -> bool:
+def is_endpoint(model: str, settings: Mapping[str, object]) -> bool:
     """Whether a model string names an OpenAI-compatible server's model of which dspy has no entry and no price."""
     address = settings.get("api_base") or settings.get("base_url")
     if not address or not model.startswith("openai/"):
@@ -37,9 +37,9 @@ def is_endpoint(model: str, settings: Mapping[str, Any]) -> bool:
     return not model_info("openai", model.removeprefix("openai/"))
 
 
-def endpoint_lm(model: str, settings: Mapping[str, Any]) -> dspy.LM:
+def endpoint_lm(model: str, settings: Mapping[str, object]) -> dspy.LM:
     """A `dspy.LM` of that name on the server at `api_base`. Raises UsageError."""
-    rest = dict(settings)
+    rest: dict[str, Any] = dict(settings)
     address = str(rest.pop("api_base", None) or rest.pop("base_url", None))
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"model {model!r}: api_base={address!r} is no http address")
@@ -65,7 +65,7 @@ def constrained(lm: dspy.LM, grammar: str) -> dspy.LM:
     return lm.copy(engine=ChatEngine(source, grammar), async_engine=AsyncChatEngine(source, grammar))
 
 
-def _lm(name: str, source: LocalSource | FixedSource, settings: Mapping[str, Any]) -> dspy.LM:
+def _lm(name: str, source: LocalSource | FixedSource, settings: Mapping[str, object]) -> dspy.LM:
     import dspy
 
     if refused := sorted(CONNECTION & set(settings)):

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, ValidationError
 
@@ -17,6 +17,8 @@ from signatures.errors import UsageError
 from signatures.records import Record
 
 PREFIX: Final = "local:"
+SAVED: Final = "local/"
+"""How the name of a model that a file answers begins, in what is saved of it."""
 MAGIC: Final = b"GGUF"
 DIGITS: Final = 12
 """Of the file's SHA-256, in the model's name."""
@@ -55,7 +57,7 @@ def is_local(model: str) -> bool:
     return model.startswith(PREFIX)
 
 
-def options_of(model: str, settings: Mapping[str, Any]) -> tuple[ServerOptions, dict[str, Any]]:
+def options_of(model: str, settings: Mapping[str, object]) -> tuple[ServerOptions, dict[str, object]]:
     """The options of `local:PATH` or `local:PATH?temperature=0.8&max_tokens=400`, and what is left for the requests.
 
     Settings in the string are put over `settings`. Raises UsageError: no such file, no GGUF file, a bad setting, or a

@@ -53,7 +53,7 @@ def die_with_parent(parent: int) -> None:
         raise SystemExit(1)
 
 
-def params_of(library: ModuleType, spec: Mapping[str, Any]) -> Any:
+def params_of(library: ModuleType, spec: Mapping[str, Any]) -> object:
     """`CommonParams` for a spec: what to serve, to how many at once, and with how many threads."""
     params = library.CommonParams()
     params.model.path = spec["path"]

@@ -104,12 +104,11 @@ class LocalServer:
                 raise ProviderError(f"the server of {self.options.name} cannot be started: {process}")
             self._process = process
             give_up = time.monotonic() + self.options.start_timeout_s
-            try:
+            with contextlib.ExitStack() as unless_up:
+                unless_up.callback(stop, process, 0.0)
                 address = self._address(read_fd, give_up)
                 self._wait_healthy(address, give_up)
-            except BaseException:
-                stop(process, 0.0)
-                raise
+                unless_up.pop_all()
         finally:
             os.close(read_fd)
         return Endpoint(f"{address}/v1", api_key, self.options.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from controllers.choosing import action_grammar
 from controllers.lm import answered, constrained
@@ -57,7 +57,7 @@ class LMPolicy:
     async def decide(self, view: View) -> Weights:
         """Ask the model. Raises ProviderError, or UsageError for a model that is not configured."""
         shown = [one for seen in view.history for one in seen.shown()][-SHOWN:]
-        inputs: dict[str, Any] = {
+        inputs: dict[str, object] = {
             "task": view.task.prompt,
             "features": dict(view.features),
             "observations": [one.line for one in shown],
@@ -68,7 +68,7 @@ class LMPolicy:
         return Weights(_weights(answer, view.legal), tuple(one.id for one in shown), cost)
 
 
-def _weights(answer: Any, legal: tuple[str, ...]) -> dict[str, float]:
+def _weights(answer: dspy.Prediction | None, legal: tuple[str, ...]) -> dict[str, float]:
     """The named action with its confidence, the rest shared evenly; uniform where the answer cannot be used."""
     uniform = dict.fromkeys(legal, 1.0)
     action = str(getattr(answer, "action", "")).strip(" \n\t`'\"")

@@ -8,7 +8,7 @@ import os
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ from signatures.records import AttemptContext, AttemptResult, Cost, Record, Task
 
 if TYPE_CHECKING:
     import dspy
+    from dspy.lm15 import FunctionTool, Message, Request
 
 __all__ = ["ChatWorker"]
 
@@ -108,12 +109,12 @@ class ChatWorker:
             send = self._lm.model.startswith("local/")
         return context.seed % SEEDS if send and "seed" not in self._settings() else None
 
-    def _request(self, world: World | None, seed: int | None, messages: list[Any]) -> Any:
-        """The `dspy.lm15.Request` for `messages`, with the sampling settings of the model."""
+    def _request(self, world: World | None, seed: int | None, messages: list[Message]) -> Request:
+        """The request for `messages`, with the sampling settings of the model."""
         from dspy.lm15 import Config, FunctionTool, Request, request_from_openai_chat
 
         system = self._config.system
-        tools: list[Any] = []
+        tools: list[FunctionTool] = []
         if world and self._config.protocol == "native":
             tools = [FunctionTool(t.name, t.description, json.loads(t.parameters_json)) for t in world.tools()]
         elif world:
@@ -127,7 +128,7 @@ class ChatWorker:
             config = replace(config, seed=seed)
         return Request(model=self._lm.model, system=system, messages=messages, tools=tools, config=config)
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, object]:
         """What the `dspy.LM` was given beside its connection: an explicit request does not take it from there."""
         from dspy.clients.backend_selection import CLIENT_KEYS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Final, get_args
 
 from fastapi import FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -45,17 +45,17 @@ def application(answers: Answers) -> FastAPI:
     )
 
     @app.post("/episodes", status_code=201, response_model=Opened)
-    async def begin_episode(given: NewEpisode) -> Any:
+    async def begin_episode(given: NewEpisode) -> Response:
         """Begin an episode about a task; with a key that was given before, the same one again."""
         return _response(await answers.begin(given))
 
     @app.post("/episodes/{id}/decide", response_model=MoveTold)
-    async def decide(id: Asked) -> Any:
+    async def decide(id: Asked) -> Response:
         """What is next: attempts to make, or the end. The same until they are reported."""
         return _response(await answers.decide(id))
 
     @app.post("/episodes/{id}/attempts", response_model=Recorded)
-    async def report_attempt(id: Asked, given: AttemptGiven) -> Any:
+    async def report_attempt(id: Asked, given: AttemptGiven) -> Response:
         """Report an attempt. The same report again changes nothing, another one is refused."""
         return _response(await answers.report(id, given))
 
@@ -67,12 +67,12 @@ def application(answers: Answers) -> FastAPI:
 
 def _add_looks(app: FastAPI, service: Service) -> None:
     @app.get("/healthz", response_model=Health)
-    async def healthz() -> Any:
+    async def healthz() -> Response:
         """Whether it serves, and which release; needs no token."""
         return _response(Answer(200, service.health().model_dump_json().encode()))
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def metrics() -> Any:
+    async def metrics() -> Response:
         """Prometheus meters."""
         return Response(service.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -38,7 +37,7 @@ class Joining(asyncio.Transport):
         """Whether it is closed, or about to be."""
         return self._inner.is_closing()
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
+    def get_extra_info(self, name: str, default: object = None) -> object:
         """The inner one's."""
         return self._inner.get_extra_info(name, default)
 
