@@ -15,13 +15,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from controllers.simulating import Begun, Call, Manner, event_of, result_of
 from controllers.worlds.refactory import RefactoryWorld, Report, Tests, failures, passed
 from controllers.worlds.refactory_edits import Edit, changed, edits, parsed
 from controllers.worlds.refactory_fragments import Fragments
 from controllers.worlds.refactory_record import RUN, clue, failing, kinds_in
-from signatures.digest import canonical_json, digest_text, seed_of
-from signatures.errors import UsageError
-from signatures.records import AttemptContext, AttemptResult, Cost, Task, TraceEvent, WorkerFingerprint
+from signatures.records import AttemptContext, AttemptResult, Task, TraceEvent, WorkerFingerprint
 
 __all__ = ["RefactoryWorker"]
 
@@ -76,49 +75,38 @@ class RefactoryWorker:
         turns: int = 12,
     ) -> None:
         """`others`: question -> correct programs of other students."""
-        if not (0 <= noise <= 1 and 0 <= compliance <= 1 and turns >= 1):
-            raise UsageError(
-                f"refactory worker: noise {noise} and compliance {compliance} must be within [0, 1], turns {turns} >= 1"
-            )
         self._world, self._others = world, others
-        self._noise, self._compliance, self._turns = noise, compliance, turns
+        self._manner = Manner("refactory", noise, compliance, turns)
 
     @property
     def fingerprint(self) -> WorkerFingerprint:
         """The name and the three parameters."""
-        params = {"noise": self._noise, "compliance": self._compliance, "turns": self._turns}
-        return WorkerFingerprint(name="refactory", params={name: str(value) for name, value in params.items()})
+        return self._manner.fingerprint
 
     async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
         """One go at a repair. Output and state are the program it ends with."""
         question, wrong = self._world.exercise(task.digest)
-        text = context.steer.text
-        rng = random.Random(seed_of(task.digest, digest_text(start or ""), context.seed, text))
-        heard = kinds_in(text) if rng.random() < self._compliance else frozenset()
-        begun = wrong if start is None else self._world.code_of(start)
-        limit = self._turns if context.turns_limit is None else context.turns_limit
-        runs = await self._work(question, begun, rng=rng, heard=heard, limit=limit)
-        overlooked = [rng.random() < self._noise for _ in runs]
+        begun = self._manner.begin(task, context, start)
+        first = wrong if start is None else self._world.code_of(start)
+        runs = await self._work(question, first, begun)
         total = len(self._world.tests(question))
-        counts = [-1 if missed else run.passed for run, missed in zip(runs, overlooked, strict=True)]
-        given = begun == wrong  # known to be wrong, whatever the tests say
+        counts = [-1 if begun.slips() else run.passed for run in runs]
+        given = first == wrong  # known to be wrong, whatever the tests say
         made = _made(counts, total, given=given)
         best = max(range(made), key=lambda at: (counts[at], at > 0 and given, -at), default=None)
-        program = begun if best is None else runs[best].copy.program
-        trace = tuple(_event(turn, run, total) for turn, run in enumerate(runs[:made]))
-        return AttemptResult(output=program, state=program, trace=trace, cost=Cost(turns=made))
+        program = first if best is None else runs[best].copy.program
+        return result_of(program, [_event(turn, run, total) for turn, run in enumerate(runs[:made])])
 
-    async def _work(
-        self, question: int, begun: str, *, rng: random.Random, heard: frozenset[str], limit: int
-    ) -> list[_Run]:
+    async def _work(self, question: int, program: str, begun: Begun) -> list[_Run]:
         """The test runs that the student would make if none stopped it: on the start, then on changed copies."""
         others, tests = self._others(question), self._world.tests(question)
-        known = Fragments(rng.choice(others)) if others else Fragments()
-        first = _run(_Copy(begun), await self._world.tested(question, begun), tests)
-        idea = _Idea(heard, clue(failing("\n".join(first.failures))), known)
-        copies = _copies(begun, limit - 1, rng=rng, idea=idea)
+        known = Fragments(begun.rng.choice(others)) if others else Fragments()
+        first = _run(_Copy(program), await self._world.tested(question, program), tests)
+        idea = _Idea(kinds_in(begun.heard), clue(failing("\n".join(first.failures))), known)
+        copies = _copies(program, begun.limit - 1, rng=begun.rng, idea=idea)
         reports = await self._world.run(question, [copy.program for copy in copies], tuple(tests)) if copies else []
-        return [first, *(_run(copy, report, tests) for copy, report in zip(copies, reports, strict=True))][:limit]
+        runs = [first, *(_run(copy, report, tests) for copy, report in zip(copies, reports, strict=True))]
+        return runs[: begun.limit]
 
 
 def _made(counts: Sequence[int], total: int, *, given: bool) -> int:
@@ -173,6 +161,4 @@ def _event(turn: int, run: _Run, total: int) -> TraceEvent:
         "program": run.copy.program,
     }
     text = "\n".join((f"{run.passed} of {total} tests passed", *run.failures[:SHOWN]))
-    return TraceEvent(
-        turn=turn, kind="tool", name=RUN, arguments=canonical_json(arguments), text=text, failed=not run.ran
-    )
+    return event_of(turn, Call(RUN, arguments), text, failed=not run.ran)

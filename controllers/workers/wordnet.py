@@ -9,18 +9,16 @@ a hit that does not fit; and it seldom looks up the word of the last condition. 
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Generator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from controllers.worlds import Session, World
+from controllers.simulating import Begun, Call, Calls, Manner, Steps
+from controllers.worlds import World
 from controllers.worlds.wordnet_lexicon import INVERSE, stems
 from controllers.worlds.wordnet_question import Condition, conditions_of, holds
 from controllers.worlds.wordnet_reader import Reader, ids_in
-from signatures.digest import canonical_json, digest_text, seed_of
-from signatures.errors import UsageError
-from signatures.records import AttemptContext, AttemptResult, Cost, Task, TraceEvent, WorkerFingerprint
+from signatures.records import AttemptContext, AttemptResult, Task, WorkerFingerprint
 
 __all__ = ["WordnetWorker"]
 
@@ -49,23 +47,14 @@ _WISHES: Final[Mapping[str, re.Pattern[str]]] = {
 """What a steer can ask for, by its words; the first that is found counts."""
 
 
-class _Call(NamedTuple):
-    tool: str
-    arguments: Mapping[str, object] = {}
-
-
-_Steps = Generator[_Call, str, None]
-"""Yields calls and is sent what came back."""
-
-
 class _Searcher:
     """One attempt's worth of work, as a generator of calls, with what it has read so far."""
 
-    def __init__(self, prompt: str, rng: random.Random, noise: float) -> None:
+    def __init__(self, prompt: str, begun: Begun) -> None:
         self._conditions = conditions_of(prompt)
         self._crisp = [condition for condition in self._conditions if condition.crisp]
         self._file = next((condition for condition in self._crisp if condition.kind == "file"), None)
-        self._rng, self._noise = rng, noise
+        self._rng, self._slips = begun.rng, begun.slips
         self._reader = Reader()
         self._known = self._reader.known
         self._tally: dict[str, int] = {}
@@ -78,7 +67,7 @@ class _Searcher:
         self._searched: set[Condition] = set()
         self._kin: frozenset[str] | None = None
 
-    def job(self, steer: str, *, carried: bool) -> _Steps:
+    def job(self, steer: str, *, carried: bool) -> Steps[None]:
         """Review what is carried, do what the steer says, then go on until an answer seems right."""
         if carried:
             yield from self._ask("review")
@@ -96,19 +85,16 @@ class _Searcher:
             else:
                 yield from self._look()
 
-    def answer(self) -> _Call | None:
+    def answer(self) -> Call | None:
         """The best entry read so far: most conditions met, then what the last one speaks of; None: nothing was read."""
         known = [id for id in self._known if id not in self._barred]
         found = list(filter(self._likely, known)) or known
         if not found:
             return None
         best = max((self._met(id), self._speaks(id)) for id in found)
-        return _Call(
+        return Call(
             "answer", {"synset": self._rng.choice([i for i in found if (self._met(i), self._speaks(i)) == best])}
         )
-
-    def _slips(self) -> bool:
-        return self._rng.random() < self._noise
 
     def _candidates(self) -> list[str]:
         return [id for id in self._known if id not in self._out and self._likely(id)]
@@ -132,7 +118,7 @@ class _Searcher:
     def _speaks(self, id: str) -> bool:
         return self._kin is not None and bool(self._kin & stems(self._known[id].gloss))
 
-    def _look(self) -> _Steps:
+    def _look(self) -> Steps[None]:
         """One more thing: around the most promising entry, back from a hit, or a new search."""
         found = [id for id in self._candidates() if self._met(id) >= PROMISING]
         if found and not self._slips():
@@ -158,7 +144,7 @@ class _Searcher:
         """Whether an entry is of the file that is asked for, as most neighbours are."""
         return self._file is None or self._file.true_of(self._known[id])
 
-    def _around(self, id: str) -> _Steps:
+    def _around(self, id: str) -> Steps[None]:
         """List what an unmet condition speaks of around an entry; drop the entry where all was listed in vain."""
         if id not in self._opened:
             yield from self._open(id)
@@ -174,7 +160,7 @@ class _Searcher:
                     here = [other for one in here for other in self._reader.linked(one, relation)]
         self._out.add(id)
 
-    def _follow(self, hit: str, condition: Condition) -> _Steps:
+    def _follow(self, hit: str, condition: Condition) -> Steps[None]:
         """From a neighbour back to the entries that have it."""
         self._followed.add(hit)
         here = [hit]
@@ -184,7 +170,7 @@ class _Searcher:
                     yield from self._list(one, INVERSE[relation])
             here = [other for one in here[:2] for other in self._reader.linked(one, INVERSE[relation])]
 
-    def _search(self, wanted: Sequence[Condition] = ()) -> _Steps:
+    def _search(self, wanted: Sequence[Condition] = ()) -> Steps[None]:
         """Search with a condition's words, at best one that was not searched; then with words of two conditions."""
         all_ = [condition for condition in self._crisp if condition.terms]
         fresh = [condition for condition in wanted or all_ if condition not in self._searched]
@@ -203,7 +189,7 @@ class _Searcher:
         if unfit and self._slips():
             yield from self._follow(self._rng.choice(unfit), condition)
 
-    def _meaning(self) -> _Steps:
+    def _meaning(self) -> Steps[None]:
         """Look up the word of the last condition: it, its synonyms and the kinds listed of it."""
         about = next((condition.words[0] for condition in self._conditions if not condition.crisp), "")
         found: list[str] = []
@@ -214,7 +200,7 @@ class _Searcher:
                 yield from self._list(id, "hyponym")
         self._kin = self._reader.kin(about, found)
 
-    def _open(self, id: str) -> _Steps:
+    def _open(self, id: str) -> Steps[None]:
         self._opened.add(id)
         yield from self._ask("open", synset=id)
 
@@ -222,23 +208,23 @@ class _Searcher:
         page = self._reader.next_page(id, relation)
         return page is None or page > PAGES
 
-    def _list(self, id: str, relation: str) -> _Steps:
+    def _list(self, id: str, relation: str) -> Steps[None]:
         page = self._reader.next_page(id, relation) or 1
-        call = _Call("hop", {"synset": id, "relation": relation, **({"page": page} if page > 1 else {})})
+        call = Call("hop", {"synset": id, "relation": relation, **({"page": page} if page > 1 else {})})
         text = yield call
         self._learn("hop", text)
         self._reader.turned(id, relation, page, text)
 
-    def _ask(self, tool: str, **arguments: str) -> Generator[_Call, str, list[str]]:
+    def _ask(self, tool: str, **arguments: str) -> Steps[list[str]]:
         """Make a call and learn from it: the ids of the entries that it shows."""
-        text = yield _Call(tool, arguments)
+        text = yield Call(tool, arguments)
         return self._learn(tool, text)
 
     def _learn(self, tool: str, text: str) -> list[str]:
         self._tally.clear()
         return self._reader.learn(tool, text)
 
-    def _obey(self, steer: str) -> _Steps:
+    def _obey(self, steer: str) -> Steps[None]:
         """Do the first thing that the steer asks for, around the entry it names, the last answer or the best one."""
         kept = " ".join(part for part in re.split(r"(?<=[.;!?\n])", steer) if not _AVOID.search(part))
         wish = next((name for name, pattern in _WISHES.items() if pattern.search(kept)), None)
@@ -261,7 +247,7 @@ class _Searcher:
         elif wish and anchor:
             yield from self._near(wish, anchor)
 
-    def _near(self, wish: str, anchor: str) -> _Steps:
+    def _near(self, wish: str, anchor: str) -> Steps[None]:
         if wish == "verify":
             while anchor not in self._out and self._met(anchor) < len(self._crisp):
                 yield from self._around(anchor)
@@ -283,52 +269,20 @@ class WordnetWorker:
     """
 
     def __init__(self, world: World, *, noise: float = 0.15, compliance: float = 0.8, turns: int = 12) -> None:
-        if not (0 <= noise <= 1 and 0 <= compliance <= 1 and turns >= 1):
-            raise UsageError(
-                f"wordnet worker: noise {noise} and compliance {compliance} must be within [0, 1], turns {turns} >= 1"
-            )
-        self._world, self._noise, self._compliance, self._turns = world, noise, compliance, turns
+        self._world, self._manner = world, Manner("wordnet", noise, compliance, turns)
 
     @property
     def fingerprint(self) -> WorkerFingerprint:
         """The name and the three parameters."""
-        params = {"noise": self._noise, "compliance": self._compliance, "turns": self._turns}
-        return WorkerFingerprint(name="wordnet", params={name: str(value) for name, value in params.items()})
+        return self._manner.fingerprint
 
     async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
         """One searcher's try. The output is the state it leaves."""
-        text = context.steer.text
-        rng = random.Random(seed_of(task.digest, digest_text(start or ""), context.seed, text))
-        heard = text if rng.random() < self._compliance else ""
-        limit = self._turns if context.turns_limit is None else context.turns_limit
-        session = self._world.session(task.digest, start)
-        searcher = _Searcher(task.prompt, rng, self._noise)
-        trace = _work(session, searcher, searcher.job(heard, carried=start is not None), limit)
-        state = session.snapshot()
-        return AttemptResult(output=state, state=state, trace=trace, cost=Cost(turns=len(trace)))
-
-
-def _work(session: Session, searcher: _Searcher, steps: _Steps, limit: int) -> tuple[TraceEvent, ...]:
-    """Make the calls that `steps` asks for, at most `limit`; the last is the answer."""
-    events: list[TraceEvent] = []
-
-    def make(call: _Call) -> str:
-        text, failed = session.call(call.tool, call.arguments)
-        asked = canonical_json(dict(call.arguments))
-        events.append(
-            TraceEvent(turn=len(events), kind="tool", name=call.tool, arguments=asked, text=text, failed=failed)
-        )
-        return text
-
-    try:
-        call = next(steps)
-        while len(events) < limit - 1:
-            call = steps.send(make(call))
-    except StopIteration:
-        pass
-    finally:
-        steps.close()
-    answer = searcher.answer()
-    if answer is not None and len(events) < limit:
-        make(answer)
-    return tuple(events)
+        begun = self._manner.begin(task, context, start)
+        calls = Calls(self._world.session(task.digest, start))
+        searcher = _Searcher(task.prompt, begun)
+        calls.follow(searcher.job(begun.heard, carried=start is not None), begun.limit - 1)
+        answer = searcher.answer()
+        if answer is not None and begun.limit > 0:
+            calls.make(answer)
+        return calls.result()

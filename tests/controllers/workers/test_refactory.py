@@ -8,7 +8,6 @@ from controllers.testing_workers import WorkerContract
 from controllers.workers.refactory import RefactoryWorker
 from controllers.worlds.refactory import Exercise, Loaded, RefactoryWorld, passed
 from controllers.worlds.refactory_edits import KINDS
-from signatures.errors import UsageError
 from signatures.records import AttemptContext, AttemptResult, Steer, Task
 
 TESTS = {"search(7, [])": "0", "search(3, [1, 5])": "1", "search(5, [1, 5])": "1", "search(9, [1, 5])": "2"}
@@ -53,10 +52,10 @@ class TestContract(WorkerContract):
         return TASKS["near"]
 
 
-@pytest.mark.parametrize("rates", [{"noise": -0.1}, {"compliance": 1.1}, {"turns": 0}])
-def test_rates_that_cannot_be_are_refused(world: RefactoryWorld, rates: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="must be within"):
-        RefactoryWorker(world, lambda question: (), **rates)  # type: ignore[arg-type]  # a wrong one on purpose
+def test_the_fingerprint_carries_its_parameters(world: RefactoryWorld) -> None:
+    fingerprint = student(world, noise=0.1, compliance=0.5, turns=7).fingerprint
+    assert fingerprint.name == "refactory"
+    assert fingerprint.params == {"noise": "0.1", "compliance": "0.5", "turns": "7"}
 
 
 async def test_told_where_to_look_it_repairs_what_is_one_change_away(world: RefactoryWorld) -> None:

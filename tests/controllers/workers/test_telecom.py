@@ -11,7 +11,6 @@ from controllers.checkers.telecom import harms
 from controllers.workers.telecom import TelecomWorker
 from controllers.worlds.telecom import StateCall, TelecomWorld
 from controllers.worlds.telecom_record import had_effect
-from signatures.errors import UsageError
 from signatures.records import AttemptContext, AttemptResult, Steer, Task
 
 LINE = {"customer_id": "C1001", "line_id": "L1002"}
@@ -184,9 +183,3 @@ def test_the_fingerprint_carries_its_parameters(world: TelecomWorld) -> None:
     fingerprint = TelecomWorker(world, noise=0.1, compliance=0.5, turns=7).fingerprint
     assert fingerprint.name == "telecom"
     assert fingerprint.params == {"noise": "0.1", "compliance": "0.5", "turns": "7"}
-
-
-@pytest.mark.parametrize("wrong", [{"noise": -0.1}, {"noise": 1.1}, {"compliance": 2.0}, {"turns": 0}])
-def test_impossible_rates_are_refused(world: TelecomWorld, wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=next(iter(wrong))):
-        TelecomWorker(world, **wrong)  # type: ignore[arg-type]  # a wrong number is the point
