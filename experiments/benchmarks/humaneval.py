@@ -25,10 +25,12 @@ from controllers.history import Seen
 from controllers.isolation import SandboxConfig
 from controllers.loading import load_worker
 from controllers.sandbox import Sandbox
-from controllers.workers.chat import ChatConfig, ChatWorker
+from controllers.workers.chat import ChatConfig
 from controllers.workers.recorded import RecordedWorker
 from controllers.worlds.humaneval import BENCHMARK, FAMILIES, Problem, problem_of
+from experiments.chat_worker import chat_worker
 from experiments.config import RunConfig
+from experiments.held_out import FamilySplits, require_apart, require_known
 from experiments.recordings.shipped import recording
 from judges import Judge
 from judges.humaneval import HumanEvalJudge
@@ -72,6 +74,10 @@ class _Case(NamedTuple):
     solution: str
     hidden: str
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        return (self.problem.family,)
+
 
 class HumanEvalBenchmark:
     """Stateless code: one function from its docstring; the conversation is all that is carried between attempts.
@@ -85,10 +91,13 @@ class HumanEvalBenchmark:
     reference = "Codex paper (arXiv 2107.03374), 164 problems, pass@1: Codex-12B .288"
 
     def __init__(self, config: HumanEvalConfig | None = None) -> None:
-        self.config = config or HumanEvalConfig()
-        _check(self.config)
+        self.config = config = config or HumanEvalConfig()
+        dev, holdout = config.dev_families, config.holdout_families
+        require_known(BENCHMARK, "family", (*dev, *holdout), FAMILIES)
+        require_apart("families", dev, holdout)
+        self._splits = FamilySplits(BENCHMARK, lambda: self._cases, dev=dev, holdout=holdout)
         self._data = _data_file()
-        unconfined = {"allow_network_unconfined": self.config.allow_network_unconfined}
+        unconfined = {"allow_network_unconfined": config.allow_network_unconfined}
         self._sandbox = Sandbox(LIMITS.model_copy(update=unconfined))
 
     @property
@@ -106,11 +115,11 @@ class HumanEvalBenchmark:
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
         """The tasks of a split, by digest: a prefix is a random sample. Raises UsageError for `production`."""
-        return tuple(case.task for case in self._split(split))
+        return self._splits.tasks(split)
 
     def families(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Task digest -> its subject. For reports only."""
-        return {case.task.digest: (case.problem.family,) for case in self._split(split)}
+        return self._splits.families(split)
 
     def worker(self, name: str | None, lm: dspy.LM | None) -> Worker:
         """`chat`, the default; `recorded`, the worker of the shipped recording; or the one of that name.
@@ -126,9 +135,7 @@ class HumanEvalBenchmark:
             )
         if name not in (None, "chat"):
             return load_worker(name)
-        if lm is None:
-            raise UsageError("worker chat needs a model: name one with worker_lm=MODEL or --lm MODEL")
-        return ChatWorker(lm, config=ChatConfig(system=SYSTEM, turns_limit=1))
+        return chat_worker(lm, ChatConfig(system=SYSTEM, turns_limit=1))
 
     def checkers(self) -> tuple[Checker, ...]:
         """One per objective."""
@@ -164,7 +171,7 @@ class HumanEvalBenchmark:
         So does a function that knows the docstring's examples by heart and nothing else, which the checker passes.
         """
         found: list[tuple[str, Task, str, bool]] = []
-        for case in (self._split("search")[0], self._split("dev")[0]):
+        for case in (self._splits.cases("search")[0], self._splits.cases("dev")[0]):
             found.append(("solution", case.task, fenced(case.solution), True))
             found.append(("empty function", case.task, fenced(f"def {case.problem.entry}(*given): ..."), False))
             if case.problem.examples:
@@ -173,25 +180,12 @@ class HumanEvalBenchmark:
 
     def solutions(self, split: Split) -> Iterator[tuple[Task, str]]:
         """HumanEval's own solution of each task of a split, as a worker would write it. For tests of the data only."""
-        return ((case.task, fenced(case.solution)) for case in self._split(split))
+        return ((case.task, fenced(case.solution)) for case in self._splits.cases(split))
 
     @cached_property
     def _cases(self) -> tuple[_Case, ...]:
         with gzip.open(self._data, "rt", encoding="utf-8") as file:
-            return tuple(sorted(map(_case, file), key=lambda case: case.task.digest))
-
-    def _split(self, split: Split) -> tuple[_Case, ...]:
-        if split == "production":
-            raise UsageError("humaneval has no production tasks: its splits are search, dev and holdout")
-        return self._splits[split]
-
-    @cached_property
-    def _splits(self) -> Mapping[str, tuple[_Case, ...]]:
-        held = dict.fromkeys(self.config.dev_families, "dev") | dict.fromkeys(self.config.holdout_families, "holdout")
-        found: dict[str, list[_Case]] = {"search": [], "dev": [], "holdout": []}
-        for case in self._cases:
-            found[held.get(case.problem.family, "search")].append(case)
-        return {split: tuple(cases) for split, cases in found.items()}
+            return tuple(map(_case, file))
 
 
 def fenced(code: str) -> str:
@@ -203,16 +197,6 @@ def by_heart(problem: Problem) -> str:
     """A function that looks the docstring's examples up."""
     table = ", ".join(f"({call[call.index('(') :]}, {value})" for call, value in problem.examples)
     return f"def {problem.entry}(*given):\n    return next((v for k, v in [{table}] if k == given), None)\n"
-
-
-def _check(config: HumanEvalConfig) -> None:
-    dev, holdout = config.dev_families, config.holdout_families
-    for name in (*dev, *holdout):
-        if name not in FAMILIES:
-            raise UsageError(f"humaneval has no family {name!r}; it has {', '.join(FAMILIES)}")
-    both = sorted(set(dev) & set(holdout))
-    if both:
-        raise UsageError(f"splits overlap: {', '.join(both)} is in both dev_families and holdout_families")
 
 
 def _data_file() -> Path:

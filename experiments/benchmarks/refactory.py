@@ -21,12 +21,14 @@ from controllers.checkers.refactory import RefactoryChecker
 from controllers.checkers.security import SecurityChecker
 from controllers.history import Seen
 from controllers.loading import load_worker
-from controllers.workers.chat import ChatConfig, ChatWorker
+from controllers.workers.chat import ChatConfig
 from controllers.workers.refactory import RefactoryWorker
 from controllers.worlds import refactory_record
 from controllers.worlds.refactory import Exercise, Loaded, RefactoryWorld, Tests, data_folder
 from controllers.worlds.refactory_questions import BENCHMARK, DIRECTIVES, QUESTIONS, prompt
+from experiments.chat_worker import chat_worker
 from experiments.config import RunConfig
+from experiments.held_out import FamilySplits, require_known
 from judges import Judge
 from judges.refactory import RefactoryJudge, hidden_calls
 from signatures.digest import digest_of
@@ -77,6 +79,10 @@ class _Case(NamedTuple):
     task: Task
     exercise: Exercise
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        return _named(self.exercise.question)
+
 
 class RefactoryBenchmark:
     """Stateless repair of small programs, with visible tests to check and hidden ones to judge.
@@ -91,8 +97,10 @@ class RefactoryBenchmark:
     )
 
     def __init__(self, config: RefactoryConfig | None = None) -> None:
-        self.config = config or RefactoryConfig()
-        _check(self.config)
+        self.config = config = config or RefactoryConfig()
+        _check(config)
+        dev, holdout = _named(*config.dev_questions), _named(*config.holdout_questions)
+        self._splits = FamilySplits(BENCHMARK, lambda: self._cases, dev=dev, holdout=holdout)
         self._folder = data_folder()
         self._others: dict[int, tuple[str, ...]] = {}
 
@@ -112,11 +120,11 @@ class RefactoryBenchmark:
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
         """The tasks of a split, by digest: a prefix is a random sample. Raises UsageError for `production`."""
-        return tuple(case.task for case in self._split(split))
+        return self._splits.tasks(split)
 
     def families(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Task digest -> its question. For reports only."""
-        return {case.task.digest: (f"question {case.exercise.question}",) for case in self._split(split)}
+        return self._splits.families(split)
 
     @cached_property
     def world(self) -> RefactoryWorld:
@@ -128,9 +136,7 @@ class RefactoryBenchmark:
         """The student, `chat` (the model `lm`, answering at once), or the worker of that name. Raises UsageError."""
         config = self.config
         if name == "chat":
-            if lm is None:
-                raise UsageError("worker chat needs a model: name one with worker_lm=MODEL or --lm MODEL")
-            return ChatWorker(lm, config=ChatConfig(system=SYSTEM, turns_limit=config.turns))
+            return chat_worker(lm, ChatConfig(system=SYSTEM, turns_limit=config.turns))
         if name not in (None, BENCHMARK):
             return load_worker(name)
         return RefactoryWorker(
@@ -170,7 +176,7 @@ class RefactoryBenchmark:
 
         For the first task of all, its own program, silence, and a table of the visible tests and their answers fail.
         """
-        cases = (*self._split("search"), *self._split("dev"))
+        cases = (*self._splits.cases("search"), *self._splits.cases("dev"))
         firsts = {case.exercise.question: case for case in reversed(cases)}
         found: list[tuple[str, Task, str, bool]] = []
         for number, case in sorted(firsts.items()):
@@ -209,18 +215,10 @@ class RefactoryBenchmark:
     def _loaded(self, number: int) -> Loaded:
         return Loaded(self._prelude(number), self._answers(number, QUESTIONS[number].visible()))
 
-    def _split(self, split: Split) -> tuple[_Case, ...]:
-        if split == "production":
-            raise UsageError("refactory has no production tasks: its splits are search, dev and holdout")
-        dev, holdout = self.config.dev_questions, self.config.holdout_questions
-        search = tuple(number for number in QUESTIONS if number not in (*dev, *holdout))
-        chosen = {"search": search, "dev": dev, "holdout": holdout}[split]
-        return tuple(case for case in self._cases if case.exercise.question in chosen)
-
     @cached_property
     def _cases(self) -> tuple[_Case, ...]:
         found = (case for number in QUESTIONS for case in self._of(number).values() if case.task.digest not in RIGHT)
-        return tuple(sorted(found, key=lambda case: case.task.digest))
+        return tuple(found)
 
     def _of(self, number: int) -> dict[str, _Case]:
         """The distinct programs of a question: of those that differ in layout and comments alone, the first."""
@@ -238,14 +236,17 @@ class RefactoryBenchmark:
 
 def _check(config: RefactoryConfig) -> None:
     dev, holdout = config.dev_questions, config.holdout_questions
-    for number in (*dev, *holdout):
-        if number not in QUESTIONS:
-            raise UsageError(f"refactory has no question {number}; it has {', '.join(map(str, QUESTIONS))}")
+    require_known(BENCHMARK, "question", (*dev, *holdout), QUESTIONS)
     both = sorted(set(dev) & set(holdout))
     if both:
         raise UsageError(f"splits overlap: question {both[0]} is in both dev_questions and holdout_questions")
     if not dev or not holdout or len({*dev, *holdout}) == len(QUESTIONS):
         raise UsageError("refactory: search, dev and holdout need a question each")
+
+
+def _named(*questions: int) -> tuple[str, ...]:
+    """Questions as families."""
+    return tuple(f"question {number}" for number in questions)
 
 
 def _plain(program: str) -> str:

@@ -7,7 +7,7 @@ so it never leaves this module: elsewhere a task is its digest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,12 +17,14 @@ from controllers import Checker, Worker
 from controllers.checkers.telecom import TelecomChecker
 from controllers.history import Seen
 from controllers.loading import load_worker
-from controllers.workers.chat import ChatConfig, ChatWorker
+from controllers.workers.chat import ChatConfig
 from controllers.workers.telecom import TelecomWorker
 from controllers.worlds import telecom_record
 from controllers.worlds.telecom import StateCall, TelecomWorld, quiet_tau2
 from controllers.worlds.telecom_layers import BENCHMARK, DIRECTIVES, LAYER_NAMES
+from experiments.chat_worker import chat_worker
 from experiments.config import RunConfig
+from experiments.held_out import FamilySplits, require_apart, require_known
 from judges import Judge
 from judges.telecom import Assertion, TelecomJudge
 from signatures.digest import digest_of
@@ -89,7 +91,8 @@ class _Case(NamedTuple):
     """A task with all that only the adapter and the judge may know of it."""
 
     task: Task
-    layers: tuple[str, ...]
+    families: tuple[str, ...]
+    "the layers at fault"
     faults: int
     starts: tuple[StateCall, ...]
     assertions: tuple[Assertion, ...]
@@ -107,8 +110,9 @@ class TelecomBenchmark:
     reference = "tau2-bench paper (arXiv 2506.07982), 114 telecom tasks, one attempt: gpt-4.1 .34, without a user .52"
 
     def __init__(self, config: TelecomConfig | None = None) -> None:
-        self.config = config or TelecomConfig()
-        _check(self.config)
+        self.config = config = config or TelecomConfig()
+        _check(config)
+        self._splits = FamilySplits(BENCHMARK, self._counted, dev=config.dev_layers, holdout=config.holdout_layers)
         quiet_tau2()
 
     @property
@@ -125,17 +129,17 @@ class TelecomBenchmark:
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
         """The tasks of a split, by digest: a prefix is a random sample. Raises UsageError for `production`."""
-        return tuple(case.task for case in self._split(split))
+        return self._splits.tasks(split)
 
     def families(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Task digest -> the layers at fault. For reports only."""
-        return {case.task.digest: case.layers for case in self._split(split)}
+        return self._splits.families(split)
 
     def hidden(self, split: Split) -> frozenset[str]:
         """The digests of tasks with an assertion that no check of the phone can see. For reports only."""
         return frozenset(
             case.task.digest
-            for case in self._split(split)
+            for case in self._splits.cases(split)
             if any(assertion.call.func_name in HIDDEN for assertion in case.assertions)
         )
 
@@ -148,9 +152,7 @@ class TelecomBenchmark:
         """The technician, `chat` (the model `lm` on the same tools), or the worker of that name. Raises UsageError."""
         config = self.config
         if name == "chat":
-            if lm is None:
-                raise UsageError("worker chat needs a model: name one with worker_lm=MODEL or --lm MODEL")
-            return ChatWorker(lm, world=self.world, config=ChatConfig(system=SYSTEM, turns_limit=config.turns))
+            return chat_worker(lm, ChatConfig(system=SYSTEM, turns_limit=config.turns), self.world)
         if name not in (None, BENCHMARK):
             return load_worker(name)
         return TelecomWorker(self.world, noise=config.noise, compliance=config.compliance, turns=config.turns)
@@ -181,7 +183,7 @@ class TelecomBenchmark:
         Where a task has a refuelling, a smaller one fails too, although the phone then works.
         """
         found: list[tuple[str, Task, str, bool]] = []
-        for case in (*self._split("search")[:_PROBED], *self._split("dev")[:_PROBED]):
+        for case in (*self._splits.cases("search")[:_PROBED], *self._splits.cases("dev")[:_PROBED]):
             found.append(("gold actions", case.task, self._after(case, case.gold), True))
             found.append(("untouched state", case.task, self.world.beginning(case.task.digest), False))
             found.append(("no output", case.task, "", False))
@@ -203,34 +205,18 @@ class TelecomBenchmark:
         from tau2.domains.telecom.environment import get_tasks
 
         plain = (t for t in get_tasks("full") if t.evaluation_criteria.reward_basis == [RewardType.ENV_ASSERTION])
-        return tuple(sorted(map(_case, plain), key=lambda case: case.task.digest))
+        return tuple(map(_case, plain))
 
-    def _split(self, split: Split) -> tuple[_Case, ...]:
-        if split == "production":
-            raise UsageError("telecom has no production tasks: its splits are search, dev and holdout")
-        return self._splits[split]
-
-    @cached_property
-    def _splits(self) -> Mapping[str, tuple[_Case, ...]]:
-        config = self.config
-        found: dict[str, list[_Case]] = {"search": [], "dev": [], "holdout": []}
-        for case in self._cases:
-            if config.min_faults <= case.faults <= config.max_faults:
-                dev = not set(config.dev_layers).isdisjoint(case.layers)
-                holdout = not set(config.holdout_layers).isdisjoint(case.layers)
-                if not (dev and holdout):
-                    found["dev" if dev else "holdout" if holdout else "search"].append(case)
-        return {split: tuple(cases) for split, cases in found.items()}
+    def _counted(self) -> Iterator[_Case]:
+        """The cases with as many faults as the options ask."""
+        least, most = self.config.min_faults, self.config.max_faults
+        return (case for case in self._cases if least <= case.faults <= most)
 
 
 def _check(config: TelecomConfig) -> None:
     dev, holdout = config.dev_layers, config.holdout_layers
-    for name in (*dev, *holdout):
-        if name not in LAYER_NAMES:
-            raise UsageError(f"telecom has no layer {name!r}; it has {', '.join(LAYER_NAMES)}")
-    both = sorted(set(dev) & set(holdout))
-    if both:
-        raise UsageError(f"splits overlap: {', '.join(both)} is in both dev_layers and holdout_layers")
+    require_known(BENCHMARK, "layer", (*dev, *holdout), LAYER_NAMES)
+    require_apart("layers", dev, holdout)
     if config.min_faults > config.max_faults:
         raise UsageError(f"min_faults {config.min_faults} is more than max_faults {config.max_faults}")
 
@@ -247,7 +233,7 @@ def _case(source: Tau2Task) -> _Case:
     digest = digest_of(BENCHMARK, source.ticket, starts, assertions)
     return _Case(
         task=Task(digest=digest, benchmark=BENCHMARK, prompt=source.ticket),
-        layers=tuple(name for name in LAYER_NAMES if name in layers),
+        families=tuple(name for name in LAYER_NAMES if name in layers),
         faults=len(atoms),
         starts=starts,
         assertions=assertions,

@@ -16,14 +16,16 @@ from controllers import Checker, Worker
 from controllers.checkers.terminal import TerminalChecker
 from controllers.history import Seen
 from controllers.loading import load_worker
-from controllers.workers.chat import ChatConfig, ChatWorker
+from controllers.workers.chat import ChatConfig
 from controllers.workers.terminal import TerminalWorker
 from controllers.worlds import terminal_record
 from controllers.worlds.terminal import SCENARIOS, TerminalWorld
 from controllers.worlds.terminal_box import Entry, needed, to_text
 from controllers.worlds.terminal_faults import BENCHMARK, HISTORY, Atom, Scenario, broken, sound, touched
 from controllers.worlds.terminal_layers import DIRECTIVES, LAYER_NAMES
+from experiments.chat_worker import chat_worker
 from experiments.config import RunConfig
+from experiments.held_out import FamilySplits, require_apart, require_known
 from judges import Judge
 from judges.terminal import Case as JudgedCase
 from judges.terminal import TerminalJudge
@@ -69,7 +71,7 @@ class _Case(NamedTuple):
     tree: Mapping[str, Entry]
 
     @property
-    def layers(self) -> tuple[str, ...]:
+    def families(self) -> tuple[str, ...]:
         found = {atom.layer for atom in self.atoms}
         return tuple(name for name in LAYER_NAMES if name in found)
 
@@ -85,8 +87,9 @@ class TerminalBenchmark:
     reference = "no published figure: the boxes are this benchmark's own; see the arms in its section of the docs"
 
     def __init__(self, config: TerminalConfig | None = None) -> None:
-        self.config = config or TerminalConfig()
-        _check(self.config)
+        self.config = config = config or TerminalConfig()
+        _check(config)
+        self._splits = FamilySplits(BENCHMARK, self._counted, dev=config.dev_layers, holdout=config.holdout_layers)
         needed()
 
     @property
@@ -103,15 +106,15 @@ class TerminalBenchmark:
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
         """The tasks of a split, by digest: a prefix is a random sample. Raises UsageError for `production`."""
-        return tuple(case.task for case in self._split(split))
+        return self._splits.tasks(split)
 
     def families(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Task digest -> the kinds of fault in its box. For reports only."""
-        return {case.task.digest: case.layers for case in self._split(split)}
+        return self._splits.families(split)
 
     def scenarios(self, split: Split) -> Mapping[str, str]:
         """Task digest -> the kind of box. For reports only."""
-        return {case.task.digest: case.scenario.name for case in self._split(split)}
+        return {case.task.digest: case.scenario.name for case in self._splits.cases(split)}
 
     @cached_property
     def world(self) -> TerminalWorld:
@@ -122,9 +125,7 @@ class TerminalBenchmark:
         """The technician, `chat` (the model `lm` with the shell), or the worker of that name. Raises UsageError."""
         config = self.config
         if name == "chat":
-            if lm is None:
-                raise UsageError("worker chat needs a model: name one with worker_lm=MODEL or --lm MODEL")
-            return ChatWorker(lm, world=self.world, config=ChatConfig(system=SYSTEM, turns_limit=config.turns))
+            return chat_worker(lm, ChatConfig(system=SYSTEM, turns_limit=config.turns), self.world)
         if name not in (None, BENCHMARK):
             return load_worker(name)
         return TerminalWorker(self.world, noise=config.noise, compliance=config.compliance, turns=config.turns)
@@ -153,7 +154,7 @@ class TerminalBenchmark:
     def probes(self) -> Sequence[tuple[str, Task, str, bool]]:
         """For two tasks each of search and dev: the mended box passes; what only looks mended, and silence, fail."""
         found: list[tuple[str, Task, str, bool]] = []
-        for case in (*self._split("search")[:_PROBED], *self._split("dev")[:_PROBED]):
+        for case in (*self._splits.cases("search")[:_PROBED], *self._splits.cases("dev")[:_PROBED]):
             mended = self._after(case, *(atom.mend for atom in case.atoms))
             found.append(("mended box", case.task, mended, True))
             found.append(("untouched box", case.task, to_text(case.tree), False))
@@ -172,24 +173,12 @@ class TerminalBenchmark:
 
     @cached_property
     def _cases(self) -> tuple[_Case, ...]:
-        return tuple(sorted(_all_cases(), key=lambda case: case.task.digest))
+        return tuple(_all_cases())
 
-    def _split(self, split: Split) -> tuple[_Case, ...]:
-        if split == "production":
-            raise UsageError("terminal has no production tasks: its splits are search, dev and holdout")
-        return self._splits[split]
-
-    @cached_property
-    def _splits(self) -> Mapping[str, tuple[_Case, ...]]:
-        config = self.config
-        found: dict[str, list[_Case]] = {"search": [], "dev": [], "holdout": []}
-        for case in self._cases:
-            if config.min_faults <= len(case.atoms) <= config.max_faults:
-                dev = not set(config.dev_layers).isdisjoint(case.layers)
-                holdout = not set(config.holdout_layers).isdisjoint(case.layers)
-                if not (dev and holdout):
-                    found["dev" if dev else "holdout" if holdout else "search"].append(case)
-        return {split: tuple(cases) for split, cases in found.items()}
+    def _counted(self) -> Iterator[_Case]:
+        """The cases with as many faults as the options ask."""
+        least, most = self.config.min_faults, self.config.max_faults
+        return (case for case in self._cases if least <= len(case.atoms) <= most)
 
 
 def deceits(scenario: Scenario, tree: Mapping[str, Entry]) -> Iterator[tuple[str, dict[str, Entry]]]:
@@ -211,12 +200,8 @@ def deceits(scenario: Scenario, tree: Mapping[str, Entry]) -> Iterator[tuple[str
 
 def _check(config: TerminalConfig) -> None:
     dev, holdout = config.dev_layers, config.holdout_layers
-    for name in (*dev, *holdout):
-        if name not in LAYER_NAMES:
-            raise UsageError(f"terminal has no layer {name!r}; it has {', '.join(LAYER_NAMES)}")
-    both = sorted(set(dev) & set(holdout))
-    if both:
-        raise UsageError(f"splits overlap: {', '.join(both)} is in both dev_layers and holdout_layers")
+    require_known(BENCHMARK, "layer", (*dev, *holdout), LAYER_NAMES)
+    require_apart("layers", dev, holdout)
     if config.min_faults > config.max_faults:
         raise UsageError(f"min_faults {config.min_faults} is more than max_faults {config.max_faults}")
 

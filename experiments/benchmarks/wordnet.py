@@ -22,14 +22,16 @@ from controllers.checkers.meter import MeterChecker
 from controllers.checkers.wordnet import WordnetChecker
 from controllers.history import Seen
 from controllers.loading import load_worker
-from controllers.workers.chat import ChatConfig, ChatWorker
+from controllers.workers.chat import ChatConfig
 from controllers.workers.wordnet import WordnetWorker
 from controllers.worlds import wordnet_record
 from controllers.worlds.wordnet import PAGE, WordnetWorld
 from controllers.worlds.wordnet_lexicon import FILES, INVERSE, Entry, Lexicon, stem, stems
 from controllers.worlds.wordnet_question import Condition, holds, prompt_of
 from controllers.worlds.wordnet_record import BENCHMARK, DIRECTIVES
+from experiments.chat_worker import chat_worker
 from experiments.config import RunConfig
+from experiments.held_out import FamilySplits, require_known
 from judges import Judge
 from judges.wordnet import WordnetJudge
 from signatures.digest import digest_of, seed_of
@@ -91,7 +93,8 @@ class _Case(NamedTuple):
     """A task with what only the adapter and the judge may know of it."""
 
     task: Task
-    file: str
+    families: tuple[str, ...]
+    "the lexicographer file"
     gold: str
     rivals: frozenset[str]
     "entries that meet every condition but the one told in other words"
@@ -132,7 +135,7 @@ def _drawn(lexicon: Lexicon, entry: Entry, rng: random.Random) -> _Case | None:
     conditions = (*crisp, about)
     prompt = prompt_of(conditions)
     task = Task(digest=digest_of(BENCHMARK, prompt, entry.id), benchmark=BENCHMARK, prompt=prompt)
-    return _Case(task, entry.file, entry.id, frozenset(rivals), conditions)
+    return _Case(task, (entry.file,), entry.id, frozenset(rivals), conditions)
 
 
 def _words(lexicon: Lexicon, text: str, avoid: frozenset[str]) -> list[str]:
@@ -206,9 +209,10 @@ class WordnetBenchmark:
     reference = "none published: questions drawn from WordNet 3.0 (Miller, CACM 38(11), 1995); simulated random@4 .38"
 
     def __init__(self, config: WordnetConfig | None = None) -> None:
-        self.config = config or WordnetConfig()
-        self._files = _checked(self.config)
-        self.world = WordnetWorld(self.config.folder)
+        self.config = config = config or WordnetConfig()
+        self._files = _checked(config)
+        self._splits = FamilySplits(BENCHMARK, lambda: self._cases, dev=config.dev_files, holdout=config.holdout_files)
+        self.world = WordnetWorld(config.folder)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -223,19 +227,17 @@ class WordnetBenchmark:
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
         """The tasks of a split, by digest: a prefix is a random sample. Raises UsageError for `production`."""
-        return tuple(case.task for case in self._split(split))
+        return self._splits.tasks(split)
 
     def families(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Task digest -> the lexicographer file of the hidden entry. For reports only."""
-        return {case.task.digest: (case.file,) for case in self._split(split)}
+        return self._splits.families(split)
 
     def worker(self, name: str | None, lm: dspy.LM | None) -> Worker:
         """The searcher, `chat` (the model `lm` on the same tools), or the worker of that name. Raises UsageError."""
         config = self.config
         if name == "chat":
-            if lm is None:
-                raise UsageError("worker chat needs a model: name one with worker_lm=MODEL or --lm MODEL")
-            return ChatWorker(lm, world=self.world, config=ChatConfig(system=SYSTEM, turns_limit=config.turns))
+            return chat_worker(lm, ChatConfig(system=SYSTEM, turns_limit=config.turns), self.world)
         if name not in (None, BENCHMARK):
             return load_worker(name)
         return WordnetWorker(self.world, noise=config.noise, compliance=config.compliance, turns=config.turns)
@@ -269,7 +271,7 @@ class WordnetBenchmark:
         A rival that fits as well but for the last condition fails, and so do another entry and no output.
         """
         found: list[tuple[str, Task, str, bool]] = []
-        for case in (*self._split("search")[:_PROBED], *self._split("dev")[:_PROBED]):
+        for case in (*self._splits.cases("search")[:_PROBED], *self._splits.cases("dev")[:_PROBED]):
             above = self.world.lexicon.neighbours(case.gold, ("hypernym",))[0]
             found.append(("the entry", case.task, self._answered(case, case.gold), True))
             found.append(("a rival", case.task, self._answered(case, min(case.rivals)), False))
@@ -299,35 +301,15 @@ class WordnetBenchmark:
 
     @cached_property
     def _cases(self) -> tuple[_Case, ...]:
-        return tuple(case for split in ("search", "dev", "holdout") for case in self._splits[split])
-
-    def _split(self, split: Split) -> tuple[_Case, ...]:
-        if split == "production":
-            raise UsageError("wordnet has no production tasks: its splits are search, dev and holdout")
-        return self._splits[split]
-
-    @cached_property
-    def _splits(self) -> Mapping[str, tuple[_Case, ...]]:
         lexicon, most = self.world.lexicon, self.config.per_file
-        return {
-            split: tuple(
-                sorted(
-                    (case for file in files for case in cases_of(lexicon, file, most)),
-                    key=lambda case: case.task.digest,
-                )
-            )
-            for split, files in self._files.items()
-        }
+        return tuple(case for file in self._files for case in cases_of(lexicon, file, most))
 
 
-def _checked(config: WordnetConfig) -> Mapping[str, tuple[str, ...]]:
-    """The files of each split."""
-    files = {"search": config.search_files, "dev": config.dev_files, "holdout": config.holdout_files}
-    named = [file for split in files.values() for file in split]
-    for file in named:
-        if file not in FILES:
-            raise UsageError(f"wordnet has no lexicographer file {file!r}; it has {', '.join(FILES)}")
+def _checked(config: WordnetConfig) -> tuple[str, ...]:
+    """The files of all splits."""
+    named = (*config.search_files, *config.dev_files, *config.holdout_files)
+    require_known(BENCHMARK, "lexicographer file", named, FILES)
     both = sorted({file for file in named if named.count(file) > 1})
     if both:
         raise UsageError(f"splits overlap: {', '.join(both)} is named more than once")
-    return files
+    return named

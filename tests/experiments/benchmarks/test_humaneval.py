@@ -53,14 +53,14 @@ def test_the_splits_have_the_measured_sizes(bench: HumanEvalBenchmark) -> None:
 
 
 def test_nearly_all_docstrings_have_an_example(bench: HumanEvalBenchmark) -> None:
-    problems = [case.problem for split in SPLITS for case in bench._split(split)]
+    problems = [case.problem for split in SPLITS for case in bench._splits.cases(split)]
     assert len(problems) == 164
     assert sum(not problem.examples for problem in problems) == WITHOUT_EXAMPLES
     assert sum(len(problem.examples) for problem in problems) == 446
 
 
 def test_prompts_hold_neither_solution_nor_hidden_tests(bench: HumanEvalBenchmark) -> None:
-    for case in (case for split in SPLITS for case in bench._split(split)):
+    for case in (case for split in SPLITS for case in bench._splits.cases(split)):
         own = case.solution.partition(case.problem.entry)[2].splitlines()[-1].strip()
         hidden = [line.strip() for line in case.hidden.splitlines() if "candidate(" in line]
         assert hidden and not [line for line in hidden if line in case.task.prompt]
@@ -87,7 +87,7 @@ def test_every_solution_passes_checker_and_judge(bench: HumanEvalBenchmark) -> N
 async def test_the_example_that_names_itself_is_judged_by_name(bench: HumanEvalBenchmark) -> None:
     """The hidden tests of one problem call the function by its name, those of two call a helper of the prompt."""
     named = {"sort_third", "decode_cyclic", "decode_shift"}
-    cases = [case for split in SPLITS for case in bench._split(split) if case.problem.entry in named]
+    cases = [case for split in SPLITS for case in bench._splits.cases(split) if case.problem.entry in named]
     assert len(cases) == 3
     for case in cases:
         own = next(node for node in ast.parse(case.solution).body if getattr(node, "name", "") == case.problem.entry)
@@ -103,7 +103,7 @@ async def test_what_knows_the_examples_alone_fools_the_checker_and_not_the_judge
 
 
 async def test_a_docstring_without_examples_asks_for_a_definition(bench: HumanEvalBenchmark) -> None:
-    case = next(case for split in SPLITS for case in bench._split(split) if not case.problem.examples)
+    case = next(case for split in SPLITS for case in bench._splits.cases(split) if not case.problem.examples)
     checker, entry = bench.checkers()[0], case.problem.entry
     defined = await checker.check(case.task, AttemptResult(output=fenced(f"def {entry}(*a): ...")))
     broken = await checker.check(case.task, AttemptResult(output=fenced(f"def {entry}(")))
@@ -134,7 +134,7 @@ def test_the_recorded_worker_is_the_one_that_ships(bench: HumanEvalBenchmark) ->
 
 
 async def test_a_model_carries_its_conversation_and_is_told_what_failed(bench: HumanEvalBenchmark) -> None:
-    case = next(case for case in bench._split("search") if case.problem.examples)
+    case = next(case for case in bench._splits.cases("search") if case.problem.examples)
     task, entry = case.task, case.problem.entry
     replies = iter([fenced(f"def {entry}(*given):\n    return 'nothing'"), fenced(case.solution)])
     lm, engine = scripted_lm(lambda prompt: next(replies))

@@ -12,12 +12,10 @@ from controllers.workers.chat import ChatWorker
 from controllers.worlds.refactory import passed
 from controllers.worlds.refactory_questions import QUESTIONS
 from experiments.benchmarks.refactory import RIGHT, RefactoryBenchmark, RefactoryConfig, table_of
-from experiments.testing import BenchmarkContract, all_tasks, checked
+from experiments.testing import SPLITS, BenchmarkContract, all_tasks, checked
 from judges.refactory import STEPS
 from signatures.errors import UsageError
-from signatures.records import AttemptContext, Split, Steer
-
-SPLITS: tuple[Split, ...] = ("search", "dev", "holdout")
+from signatures.records import AttemptContext, Steer
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,11 @@ from controllers.scripted_engine import scripted_lm
 from controllers.workers.chat import ChatConfig, ChatWorker
 from controllers.worlds.terminal_box import MISSING
 from experiments.benchmarks.terminal import SYSTEM, TerminalBenchmark, TerminalConfig
-from experiments.testing import BenchmarkContract, attempted
+from experiments.testing import SPLITS, BenchmarkContract, all_tasks, attempted
 from signatures.errors import UsageError
-from signatures.records import Amounts, AttemptContext, Split, Steer
+from signatures.records import Amounts, AttemptContext, Steer
 
 pytestmark = pytest.mark.skipif(not works("bwrap"), reason=MISSING)
-SPLITS: tuple[Split, ...] = ("search", "dev", "holdout")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def test_the_splits_have_the_counted_sizes(shared: TerminalBenchmark) -> None:
 
 
 def test_tasks_say_nothing_but_the_ticket(shared: TerminalBenchmark) -> None:
-    assert len({task.prompt for split in SPLITS for task in shared.tasks(split)}) == 8
+    assert len({task.prompt for task in all_tasks(shared)}) == 8
 
 
 def test_the_order_is_the_same_in_another_process(shared: TerminalBenchmark) -> None:
@@ -125,11 +124,6 @@ async def test_a_chat_model_plays_the_same_tasks(shared: TerminalBenchmark) -> N
     result = await worker.attempt(task, context(turns=60), None)
     assert (result.outcome, result.output) == ("ok", done.output)
     assert task.digest not in "\n".join(engine.prompts)
-
-
-def test_a_chat_worker_needs_a_model(shared: TerminalBenchmark) -> None:
-    with pytest.raises(UsageError, match="needs a model"):
-        shared.worker("chat", None)
 
 
 def test_without_boxes_one_line_says_what_to_do(tmp_path: Path) -> None:
