@@ -6,25 +6,12 @@ It says where a fault could be, never where one is: it is the same for every tas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
-from signatures.records import Directive
+from controllers.worlds.layered import Layer, directives, spoken_of
 
 BENCHMARK: Final = "telecom"
-
-
-class Layer(NamedTuple):
-    """One place where a phone's connection can fail."""
-
-    name: str
-    group: str
-    "the action of the table that points at it"
-    label: str
-    "how directives name it; `words` always finds it"
-    words: str
-    "a pattern: text that matches it speaks of this layer"
-
 
 LAYERS: Final = (
     Layer("radio", "radio_sim", "airplane mode", r"airplane|\bradio\b"),
@@ -41,19 +28,7 @@ LAYERS: Final = (
     Layer("bill", "account", "bills", r"\bbill|overdue|suspen|payment|\bthe line\b"),
 )
 LAYER_NAMES: Final = tuple(layer.name for layer in LAYERS)
-GROUPS: Final = tuple(dict.fromkeys(layer.group for layer in LAYERS))
-_PATTERNS: Final = {layer.name: re.compile(layer.words, re.IGNORECASE) for layer in LAYERS}
-
-DIRECTIVES: Final = (
-    Directive(action="radio_sim", text="Look first at: airplane mode, SIM card."),
-    Directive(action="mode_data", text="Look first at: network mode, mobile data, data saver."),
-    Directive(action="wifi_vpn", text="Look first at: Wi-Fi calling, VPN."),
-    Directive(action="apn_apps", text="Look first at: APN settings, app permissions."),
-    Directive(action="account", text="Look first at: roaming, data usage, bills."),
-    Directive(action="untried", text="Look first at what was not looked at yet in this job."),
-    Directive(action="undo", text="Undo the last change, then go on."),
-    Directive(action="recheck", text="Check again what was changed last, then go on."),
-)
+DIRECTIVES: Final = directives(LAYERS)
 
 SHOWS: Final[Mapping[str, tuple[str, ...]]] = {
     "check_status_bar": ("radio",),
@@ -115,7 +90,7 @@ SYMPTOM_TESTS: Final = ("can_send_mms", "run_speed_test", "check_status_bar")
 
 def layers_in(text: str) -> frozenset[str]:
     """The layers that `text` speaks of, in words or by the names of tools, whoever wrote it."""
-    found = {name for name, pattern in _PATTERNS.items() if pattern.search(text)}
+    found = set(spoken_of(LAYERS, text))
     for tool in _TOOL_NAME.findall(text):
         found.update(layer_shown(name) for name in SHOWS.get(tool, ()))
         found.update((TOUCHES[tool],) if tool in TOUCHES else ())
@@ -125,12 +100,6 @@ def layers_in(text: str) -> frozenset[str]:
 def layer_shown(name: str) -> str:
     """The layer that an entry of `SHOWS` belongs to."""
     return "roaming" if name.endswith("_roaming") else name
-
-
-def labels(names: Iterable[str]) -> str:
-    """The layers' labels in table order, as directives write them."""
-    kept = set(names)
-    return ", ".join(layer.label for layer in LAYERS if layer.name in kept)
 
 
 def symptom_test(ticket: str) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
+from controllers.worlds.layered import Layer, directives, spoken_of
 from controllers.worlds.terminal_faults import BENCHMARK
-from signatures.records import Directive, TraceEvent
+from signatures.records import TraceEvent
 
 TOOL: Final = "run"
 HEALTH: Final = "./health"
@@ -19,16 +21,10 @@ SAVED: Final = ".before"
 """A copy that a worker may make of the box before a change; what it does there counts for nothing."""
 
 
-class Layer(NamedTuple):
-    """One place where a box can be at fault."""
+@dataclass(frozen=True)
+class Place(Layer):
+    """A layer of a box, and how commands tell of it."""
 
-    name: str
-    group: str
-    "the action of the table that points at it"
-    label: str
-    "how directives name it; `words` always finds it"
-    words: str
-    "a pattern: text that matches it speaks of this layer"
     look: str
     "a command that shows it in every box"
     shown: str
@@ -40,7 +36,7 @@ class Layer(NamedTuple):
 _READ: Final = r"\b(?:cat|head|tail|less|more|grep|sed -n|nl|od|find|awk|diff|xargs)\b.*"
 _LONG: Final = r"\bls\b[^|;&]* -\w*l|\bstat\b"
 LAYERS: Final = (
-    Layer(
+    Place(
         "modes",
         "modes_links",
         "file modes",
@@ -49,7 +45,7 @@ LAYERS: Final = (
         rf"{_LONG}|%m|-perm",
         "",
     ),
-    Layer(
+    Place(
         "links",
         "modes_links",
         "symbolic links",
@@ -58,7 +54,7 @@ LAYERS: Final = (
         rf"{_LONG}|readlink|%l\b|-type l",
         "",
     ),
-    Layer(
+    Place(
         "config",
         "config_env",
         "config files",
@@ -67,7 +63,7 @@ LAYERS: Final = (
         rf"{_READ}etc/(?:\S*\.conf|\*)",
         r"etc/\S*\.conf",
     ),
-    Layer(
+    Place(
         "env",
         "config_env",
         "environment",
@@ -76,7 +72,7 @@ LAYERS: Final = (
         rf"{_READ}etc/(?:env|\*)|\bprintenv\b",
         r"etc/env",
     ),
-    Layer(
+    Place(
         "scripts",
         "scripts_schedule",
         "scripts",
@@ -85,7 +81,7 @@ LAYERS: Final = (
         rf"{_READ}\b(?:bin|pkg|lib|tools)\b",
         r"\b(?:bin|pkg|lib|tools)/",
     ),
-    Layer(
+    Place(
         "schedule",
         "scripts_schedule",
         "schedule",
@@ -94,7 +90,7 @@ LAYERS: Final = (
         rf"{_READ}etc/(?:crontab|\*)",
         r"etc/crontab",
     ),
-    Layer(
+    Place(
         "data",
         "data",
         "input data",
@@ -103,7 +99,7 @@ LAYERS: Final = (
         rf"{_READ}\b(?:data|releases)\b",
         r"\b(?:data|releases)/",
     ),
-    Layer(
+    Place(
         "leftovers",
         "leftovers",
         "leftover files",
@@ -114,9 +110,8 @@ LAYERS: Final = (
     ),
 )
 LAYER_NAMES: Final = tuple(layer.name for layer in LAYERS)
-GROUPS: Final = tuple(dict.fromkeys(layer.group for layer in LAYERS))
+DIRECTIVES: Final = directives(LAYERS)
 LOOKS: Final[Mapping[str, str]] = {layer.name: layer.look for layer in LAYERS}
-_WORDS: Final = {layer.name: re.compile(layer.words, re.IGNORECASE) for layer in LAYERS}
 _SHOWN: Final = {layer.name: re.compile(layer.shown) for layer in LAYERS}
 _PATHS: Final = {layer.name: re.compile(layer.path) for layer in LAYERS if layer.path}
 _WRITES: Final = re.compile(
@@ -125,17 +120,6 @@ _WRITES: Final = re.compile(
 _QUIET: Final = re.compile(r"\d?>&\d|&>\s*/dev/null|\d?>\s*/dev/null")
 _PARTS: Final = re.compile(r"&&|\|\||[;\n]")
 _SIGNS: Final = re.compile(r"^(ok|FAIL) \S+", re.MULTILINE)
-
-DIRECTIVES: Final = (
-    Directive(action="modes_links", text="Look first at: file modes, symbolic links."),
-    Directive(action="config_env", text="Look first at: config files, environment."),
-    Directive(action="scripts_schedule", text="Look first at: scripts, schedule."),
-    Directive(action="data", text="Look first at: input data."),
-    Directive(action="leftovers", text="Look first at: leftover files."),
-    Directive(action="untried", text="Look first at what was not looked at yet in this job."),
-    Directive(action="undo", text="Undo the last change, then go on."),
-    Directive(action="recheck", text="Check again what was changed last, then go on."),
-)
 
 
 def command_of(event: TraceEvent) -> str:
@@ -175,13 +159,7 @@ def _parts(command: str) -> list[str]:
 
 def layers_in(text: str) -> frozenset[str]:
     """The layers that `text` speaks of, whoever wrote it."""
-    return frozenset(name for name, pattern in _WORDS.items() if pattern.search(text))
-
-
-def labels(names: Iterable[str]) -> str:
-    """The layers' labels in table order, as directives write them."""
-    kept = set(names)
-    return ", ".join(layer.label for layer in LAYERS if layer.name in kept)
+    return spoken_of(LAYERS, text)
 
 
 def health_share(text: str) -> float | None:
@@ -193,17 +171,15 @@ def health_share(text: str) -> float | None:
 __all__ = [
     "BENCHMARK",
     "DIRECTIVES",
-    "GROUPS",
     "HEALTH",
     "LAYERS",
     "LAYER_NAMES",
     "LOOKS",
     "SAVED",
     "TOOL",
-    "Layer",
+    "Place",
     "command_of",
     "health_share",
-    "labels",
     "layers_in",
     "shows",
     "touches",

@@ -2,22 +2,23 @@ from __future__ import annotations
 
 import pytest
 
+from controllers.worlds.layered import groups
 from controllers.worlds.telecom import TelecomWorld
 from controllers.worlds.telecom_layers import (
     ACCOUNT_CHANGES,
     DIRECTIVES,
-    GROUPS,
     LAYER_NAMES,
     LAYERS,
     SHOWS,
     SYMPTOM_TESTS,
     TOUCHES,
-    labels,
     layer_shown,
     layers_in,
     symptom_gone,
     symptom_test,
 )
+
+GROUPS = groups(LAYERS)
 
 
 def test_there_are_twelve_layers_in_five_groups_and_at_most_eight_directives() -> None:
@@ -35,7 +36,7 @@ def test_a_layers_label_speaks_of_that_layer_alone(layer: object) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_groups_directive_names_exactly_its_layers(group: str) -> None:
     text = next(directive.text for directive in DIRECTIVES if directive.action == group)
-    assert layers_in(text) == {layer.name for layer in LAYERS if layer.group == group}
+    assert layers_in(text) == set(GROUPS[group])
 
 
 @pytest.mark.parametrize("action", ["untried", "undo", "recheck"])
@@ -57,11 +58,6 @@ def test_a_directive_that_points_nowhere_by_itself_names_no_layer(action: str) -
 )
 def test_free_text_is_read_by_words_and_tool_names(text: str, layers: set[str]) -> None:
     assert layers_in(text) == layers
-
-
-def test_labels_are_in_table_order() -> None:
-    assert labels(["bill", "radio", "data"]) == "airplane mode, mobile data, bills"
-    assert labels([]) == ""
 
 
 def test_every_tool_named_exists_and_is_looked_at_or_changed() -> None:

@@ -4,15 +4,14 @@ import json
 
 import pytest
 
+from controllers.worlds.layered import groups, labels
 from controllers.worlds.terminal_layers import (
     DIRECTIVES,
-    GROUPS,
     LAYER_NAMES,
     LAYERS,
     LOOKS,
     command_of,
     health_share,
-    labels,
     layers_in,
     shows,
     touches,
@@ -21,10 +20,10 @@ from signatures.records import TraceEvent
 
 
 def test_directives_point_at_every_layer_once() -> None:
-    assert len(DIRECTIVES) == 8 and [d.action for d in DIRECTIVES[:5]] == list(GROUPS)
+    assert len(DIRECTIVES) == 8 and [d.action for d in DIRECTIVES[:5]] == list(groups(LAYERS))
     for directive in DIRECTIVES[:5]:
-        assert layers_in(directive.text) == {layer.name for layer in LAYERS if layer.group == directive.action}
-        assert directive.text == f"Look first at: {labels(layers_in(directive.text))}."
+        assert layers_in(directive.text) == set(groups(LAYERS)[directive.action])
+        assert directive.text == f"Look first at: {labels(LAYERS, layers_in(directive.text))}."
     assert not layers_in(DIRECTIVES[5].text) | layers_in(DIRECTIVES[6].text) | layers_in(DIRECTIVES[7].text)
 
 

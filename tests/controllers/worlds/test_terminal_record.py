@@ -2,39 +2,16 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from controllers.history import Seen
 from controllers.worlds.terminal_record import changed_last, directive_text, features, looked, repeated, untried
-from signatures.errors import UsageError
-from signatures.records import Attempt, CheckerResult, Steer, TraceEvent, WorkerFingerprint
+from signatures.records import TraceEvent
+from tests.controllers.parts import seen, tool
 
 
 def ran(*commands: str, failed: bool = False, text: str = "") -> tuple[TraceEvent, ...]:
     return tuple(
-        TraceEvent(
-            turn=turn, kind="tool", name="run", arguments=json.dumps({"command": command}), text=text, failed=failed
-        )
+        tool("run", turn=turn, arguments=json.dumps({"command": command}), text=text, failed=failed)
         for turn, command in enumerate(commands)
     )
-
-
-def seen(id: str, trace: tuple[TraceEvent, ...], parent: str | None = None, correct: float = 0.5) -> Seen:
-    check = CheckerResult(objective="correct", value=correct, unit="share", passed=correct == 1.0)
-    attempt = Attempt(
-        id=id,
-        episode_id="e",
-        round=0,
-        index=0,
-        parent_id=parent,
-        task_digest="t",
-        benchmark="terminal",
-        worker=WorkerFingerprint(name="w"),
-        steer=Steer(),
-        checks=(check,),
-        outcome="ok",
-    )
-    return Seen(attempt, trace)
 
 
 def test_looking_and_changing_are_read_from_commands() -> None:
@@ -50,31 +27,28 @@ def test_a_command_is_repeated_where_nothing_was_changed_since() -> None:
 
 
 def test_untried_follows_the_lineage() -> None:
-    first = seen("a", ran("cat etc/env", "head etc/web.conf"))
-    second = seen("b", ran("ls var", "rm -f var/x"), parent="a")
+    first = seen(0, trace=ran("cat etc/env", "head etc/web.conf"))
+    second = seen(1, trace=ran("ls var", "rm -f var/x"), parent=0)
     found = untried([first, second])
     assert not found["config_env"] and not found["leftovers"] and found["data"] and found["untried"]
     assert found["undo"] and found["recheck"]
-    assert untried([first, seen("c", ran("rm -f var/x", "ls var"), parent="a")])["recheck"] is False
+    assert untried([first, seen(2, trace=ran("rm -f var/x", "ls var"), parent=0)])["recheck"] is False
     assert all(untried([])[group] for group in ("modes_links", "config_env", "scripts_schedule", "data", "leftovers"))
 
 
 def test_directives_name_what_the_record_says() -> None:
-    history = [seen("a", ran("cat etc/env", "ls -l", "rm -f var/x", "sed -i 1d data/y"))]
+    history = [seen(0, trace=ran("cat etc/env", "ls -l", "rm -f var/x", "sed -i 1d data/y"))]
     assert directive_text("untried", history) == (
         "Look first at: config files, scripts, schedule, input data, leftover files."
     )
     assert directive_text("undo", history) == "Undo the last change: input data."
     assert directive_text("recheck", history) == "Check again what was changed last: input data, leftover files."
-    assert directive_text("undo", []) == "Undo the last change, then go on."
-    with pytest.raises(UsageError, match="no directive 'dance'"):
-        directive_text("dance", [])
 
 
 def test_features_are_counted_by_hand() -> None:
-    first = seen("a", ran("cat etc/env"), correct=0.25)
+    first = seen(0, trace=ran("cat etc/env"), correct=0.25)
     trace = (*ran("./health", text="ok a\nFAIL b"), *ran("chmod 755 x"), *ran("./health", text="ok a\nok b"))
-    found = features([first, seen("b", (*trace, *ran("oops", failed=True)), parent="a", correct=0.75)])
+    found = features([first, seen(1, trace=(*trace, *ran("oops", failed=True)), parent=0, correct=0.75)])
     assert found["terminal.untried_layers"] == 7
     assert found["terminal.last_change.modes_links"] == 1 and found["terminal.last_change.data"] == 0
     assert (found["terminal.changes"], found["terminal.errors"], found["terminal.repeated"]) == (1, 1, 0)
