@@ -35,7 +35,9 @@ LM_ERRORS: Final[Mapping[str, Handling]] = MappingProxyType(
 )
 """How each of dspy's LM errors is handled. By name, so that classifying imports nothing."""
 
-_TRANSIENT: Final = (ConnectionError, TimeoutError, InterruptedError)
+_TRANSIENT: Final = (ConnectionError, TimeoutError, InterruptedError, SystemError)
+"""What passes by itself. Python 3.11 raises SystemError where two threads parse code at once
+(https://github.com/python/cpython/issues/106905): a worker's change and what checks another's meet in this way."""
 
 
 @contextmanager

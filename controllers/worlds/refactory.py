@@ -22,8 +22,10 @@ STEPS: Final = 5_000
 """Lines that one visible call may execute."""
 CPU_S: Final = 2.0
 """Processor seconds of one program. They stop what executes no lines, such as a huge power, on a busy machine too."""
-WALL_S: Final = 20.0
-"""Seconds of one program, which stop one that sleeps."""
+WALL_S: Final = 30.0
+"""Seconds of one program, which stop one that sleeps; many times `CPU_S`, for a machine that is busy."""
+SANDBOX_S: Final = 900.0
+"""Seconds of all programs of one call: more than their own limits let them take: only a busy machine exceeds it."""
 MISSING: Final = (
     "benchmark refactory needs the package debugging-benchmark; add it with `uv sync --group benchmarks`"
     " (with pip: `pip install 'tiller[refactory]'`)"
@@ -93,7 +95,7 @@ class RefactoryWorld:
         self._exercises = dict(exercises)
         self._questions = dict(questions)
         self._tested: dict[tuple[int, str], Report] = {}
-        self._sandbox = sandbox or Sandbox(SandboxConfig(memory_bytes=256 << 20, wall_s=60.0))
+        self._sandbox = sandbox or Sandbox(SandboxConfig(memory_bytes=256 << 20, wall_s=SANDBOX_S))
 
     @cached_property
     def isolation(self) -> str:
@@ -134,7 +136,8 @@ class RefactoryWorld:
         """For each program what each call gives.
 
         A call is stopped after `steps` lines; after two such calls a program's others are not made. Deterministic, but
-        for what executes no lines and is stopped by the clock. Raises WorkerError where the sandbox itself failed.
+        for what executes no lines and is stopped by the clock. Raises WorkerError where the sandbox itself failed, or
+        did not get through in its time.
         """
         job = {
             "programs": [program.encode("utf-8", "replace").decode() for program in programs],
@@ -148,6 +151,8 @@ class RefactoryWorld:
         done = await self._sandbox.run(files, argv=("-S", "-E", "driver.py"))
         if 0 < done.exit_code < 128 and done.ended_by == "exit":  # a signal may be a program's own doing
             raise WorkerError(f"the driver of refactory failed: {done.stderr.strip()[-500:]}", retryable=True)
+        if done.ended_by == "wall":
+            raise WorkerError("refactory: the programs were not through in the time of the sandbox", retryable=True)
         lines = done.stdout.splitlines()[: len(programs)]
         reports = [_report(line) for line in lines]
         return reports + [[None] * len(calls)] * (len(programs) - len(reports))

@@ -12,8 +12,10 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,8 @@ ENDLESS = 2
 LONGEST = 2000
 """Characters kept of a value or an error."""
 Outcome = tuple[bool, str]
+MOST_BYTES = 16 << 20
+"""Of one program's report, which is far less; then it is not read further."""
 ENDED: Outcome = (False, "TooManyLines: it did not end")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -94,22 +98,34 @@ def in_a_fork(program: str, job: dict[str, Any]) -> list[Outcome | None]:
     child = os.fork()
     if child == 0:
         try:
-            os.close(reading)
-            signal.setitimer(signal.ITIMER_PROF, job["cpu_s"])  # nothing catches these signals: the process ends
-            signal.setitimer(signal.ITIMER_REAL, job["wall_s"])
+            os.closerange(3, writing)  # what is read, and what all reports go to
+            os.closerange(writing + 1, 256)
+            signal.setitimer(signal.ITIMER_PROF, job["cpu_s"])  # nothing catches this signal: the process ends
             with os.fdopen(writing, "w", buffering=1) as file:
                 for outcome in report(program, job["prelude"], job["calls"], job["steps"]):
                     file.write(json.dumps(outcome) + "\n")
         finally:
             os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as file:
-        lines = file.read().split("\n")[:-1]
+    lines = _read(reading, job["wall_s"]).decode("utf-8", "replace").split("\n")[:-1]
+    os.kill(child, signal.SIGKILL)  # it may have closed its end and gone on
     os.waitpid(child, 0)
     found: list[Outcome | None] = []
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         found = [json.loads(line) for line in lines]
     return (found + [None] * len(job["calls"]))[: len(job["calls"])]
+
+
+def _read(reading: int, seconds: float) -> bytes:
+    """What is written until every writer is gone or the time is up. The clock is here: a program can stop its own."""
+    found, end = b"", time.monotonic() + seconds
+    while len(found) < MOST_BYTES and select.select([reading], [], [], max(0.0, end - time.monotonic()))[0]:
+        chunk = os.read(reading, 1 << 16)
+        if not chunk:
+            break
+        found += chunk
+    os.close(reading)
+    return found
 
 
 def main() -> None:

@@ -84,6 +84,7 @@ def test_a_foreign_class_of_the_same_name_is_no_lm_error() -> None:
         (ConnectionResetError("gone"), True),
         (TimeoutError("late"), True),
         (InterruptedError("hm"), True),
+        (SystemError("AST constructor recursion depth mismatch (before=18, after=14)"), True),
         (ValueError("bad"), False),
         (OSError("disk"), False),
         (KeyError("missing"), False),

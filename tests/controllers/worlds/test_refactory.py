@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from controllers.isolation import SandboxConfig
+from controllers.sandbox import Sandbox
 from controllers.worlds.refactory import (
     Exercise,
     Loaded,
@@ -11,7 +13,7 @@ from controllers.worlds.refactory import (
     failures,
     passed,
 )
-from signatures.errors import UsageError
+from signatures.errors import UsageError, WorkerError
 
 TESTS = {"f(1)": "2", "f(2)": "3", "f(0)": "1"}
 
@@ -63,3 +65,11 @@ async def test_what_was_tested_is_remembered(world: RefactoryWorld) -> None:
 
 def test_the_data_are_the_package_s() -> None:
     assert len(list((data_folder() / "question_1" / "code" / "wrong").glob("*.py"))) == 575
+
+
+async def test_a_machine_that_does_not_get_through_says_nothing_of_the_programs() -> None:
+    hurried = Sandbox(SandboxConfig(memory_bytes=256 << 20, wall_s=0.0))
+    world = RefactoryWorld({}, {1: Loaded("", TESTS)}, sandbox=hurried)
+    with pytest.raises(WorkerError, match="the programs were not through") as raised:
+        await world.run(1, ["def f(x): return x"], tuple(TESTS))
+    assert raised.value.retryable

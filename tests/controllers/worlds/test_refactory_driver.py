@@ -13,9 +13,9 @@ Report = list[list[object] | None]
 
 
 def reports(
-    place: Path, programs: list[str], calls: list[str], *, prelude: str = "", steps: int = 2000
+    place: Path, programs: list[str], calls: list[str], *, prelude: str = "", wall_s: float = 3.0
 ) -> list[Report]:
-    job = {"programs": programs, "prelude": prelude, "calls": calls, "steps": steps, "cpu_s": 0.3, "wall_s": 3.0}
+    job = {"programs": programs, "prelude": prelude, "calls": calls, "steps": 2000, "cpu_s": 0.3, "wall_s": wall_s}
     (place / "job.json").write_text(json.dumps(job))
     command = [sys.executable, "-S", "-E", str(Path(refactory_driver.__file__).resolve())]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True, timeout=60)
@@ -54,6 +54,16 @@ def test_what_swallows_the_stop_is_ended_by_processor_time_alone(tmp_path: Path)
 def test_what_executes_no_lines_is_ended_by_processor_time_and_what_sleeps_by_the_clock(tmp_path: Path) -> None:
     huge, asleep = "def f(): return len(str(9 ** 9 ** 9))", "import time\ndef f(): time.sleep(60)"
     assert reports(tmp_path, [huge, asleep], ["f()"]) == [[None], [None]]
+
+
+def test_the_clock_and_the_report_are_out_of_a_programs_reach(tmp_path: Path) -> None:
+    clockless = "import signal, time\nfor t in (0, 1, 2): signal.setitimer(t, 0)\ndef f(): time.sleep(60)"
+    heir = "import os, time\nif not os.fork(): time.sleep(60)\ndef f(): return 1"
+    noise = "import os\nfor n in range(3, 20):\n  try: os.write(n, b'\\xff[' * 9000 + b'\\n')\n  except OSError: pass\n"
+    fair = "def f(): return 1"
+    found = reports(tmp_path, [clockless, heir, noise + fair, fair], ["f()"], wall_s=1.5)
+    assert found[0] == [None] and found[1] == [[True, "1"]] and found[3] == [[True, "1"]]
+    assert found[2] == [None], "a report with something else in it is none"
 
 
 def test_programs_do_not_touch_each_other_and_a_prelude_stands_before_each(tmp_path: Path) -> None:
