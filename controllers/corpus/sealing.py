@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +21,7 @@ from controllers.corpus.manifest import MANIFEST, SEGMENT_NAME, Manifest, Mark, 
 from controllers.corpus.schema import TABLES, AnyRecord
 from controllers.corpus.segment_file import DRAFT, read_segment, write_segment
 from controllers.durable import make_folder, sync_folder
+from controllers.finishing import to_the_end
 from controllers.jsonlog import JsonLog
 from controllers.sqlite import store_errors
 from signatures.errors import StoreError
@@ -107,15 +107,16 @@ class _Sealing:
         small = last if last is not None and last.rows < self.sizes.least_rows else None
         tables: list[pa.Table] = []
         async for table in _new_rows(corpus, kind, after=last.last_n if last else 0, until=until):
+            # each to the end, even where the caller is cancelled: the work needs the lock
             if not tables and small is not None:
-                tables = [await _in_thread(partial(read_segment, self.folder, small))]
+                tables = [await to_the_end(asyncio.to_thread(read_segment, self.folder, small))]
             tables.append(table)
             self.rows[kind] += table.num_rows
             if sum(one.num_rows for one in tables) >= self.sizes.most_rows:
-                await _in_thread(partial(self._write, kind, tables, small))
+                await to_the_end(asyncio.to_thread(self._write, kind, tables, small))
                 tables, small = [], None
         if tables:
-            await _in_thread(partial(self._write, kind, tables, small))
+            await to_the_end(asyncio.to_thread(self._write, kind, tables, small))
 
     def _write(self, kind: Kind, tables: list[pa.Table], small: Segment | None) -> None:
         replaces = [small.file] if small else []
@@ -152,15 +153,6 @@ async def _check_same_corpus(corpus: SqliteCorpus, manifest: Manifest, folder: P
         rows = corpus.numbered(_TABLES[kind], after=segment.last_n - 1, until=segment.last_n)
         if [record.id async for _, record in rows] != [segment.last_id]:
             raise StoreError(f"{folder}: was sealed from another corpus than {corpus.path}: {remedy(folder)}")
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Do it in a thread and, even where the caller is cancelled, return only when it is done: it needs the lock."""
-    job = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(job)
-    finally:
-        await asyncio.wait({job})
 
 
 @asynccontextmanager

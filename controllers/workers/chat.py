@@ -14,6 +14,7 @@ from pydantic import Field
 
 from controllers.conversation import Conversation, Protocol
 from controllers.lm import make_lm
+from controllers.local.options import SAVED
 from controllers.replies import instructions
 from controllers.worlds import World
 from controllers.worlds.granted import granted
@@ -106,7 +107,7 @@ class ChatWorker:
         """The seed to send: attempts differ by it, and the same attempt of a local model is sampled alike again."""
         send = self._config.send_seed
         if send is None:
-            send = self._lm.model.startswith("local/")
+            send = self._lm.model.startswith(SAVED)
         return context.seed % SEEDS if send and "seed" not in self._settings() else None
 
     def _request(self, world: World | None, seed: int | None, messages: list[Message]) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from controllers.worlds import Session, ToolSpec, World
+from controllers.worlds.calling import called
 
 
 def granted(world: World, tools: Sequence[str] | None) -> World:
@@ -28,9 +29,14 @@ class _GrantedSession:
         self._session, self._names = session, names
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
-        if tool not in self._names:
-            return f"the tool {tool} is not granted to this attempt", True
-        return self._session.call(tool, arguments)
+        return self._session.call(tool, arguments) if tool in self._names else _refused(tool)
+
+    async def acall(self, tool: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
+        return await called(self._session, tool, arguments) if tool in self._names else _refused(tool)
 
     def snapshot(self) -> str:
         return self._session.snapshot()
+
+
+def _refused(tool: str) -> tuple[str, bool]:
+    return f"the tool {tool} is not granted to this attempt", True

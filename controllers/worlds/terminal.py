@@ -5,6 +5,7 @@ The world knows how each task begins; what counts as solved is the judge's alone
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import weakref
@@ -94,6 +95,10 @@ class TerminalSession:
             return f"Error: a command has at most {COMMAND_CHARS} characters", True
         ran = self._run(command)
         return _said(ran), _failed(ran, command)
+
+    async def acall(self, tool: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
+        """As `call`, in a thread: a command may take seconds."""
+        return await asyncio.to_thread(self.call, tool, arguments)
 
     def _run(self, command: str) -> Ran:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -227,3 +228,32 @@ async def test_a_prompt_that_never_fitted_is_an_error() -> None:
     talk.open("p", "", None)
     with pytest.raises(ProviderError):
         await talk.run(9)
+
+
+class SlowLamp(Lamp):
+    """A lamp that is pressed for as long as it takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pressed, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def acall(self, tool: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
+        self.pressed.set()
+        await self.go_on.wait()
+        return self.call(tool, arguments)
+
+
+async def test_a_call_that_was_begun_is_on_the_trace_of_a_conversation_that_was_stopped() -> None:
+    lamp = SlowLamp()
+    talk, engine = make([call("press"), call("look")], session=lamp)
+    talk.open("Light it.", "", None)
+    talking = asyncio.create_task(talk.run(5))
+    await lamp.pressed.wait()
+    talking.cancel()
+    await asyncio.sleep(0)
+    assert not talking.done(), "what it changes is not known yet"
+    lamp.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await talking
+    assert lamp.lit and kinds(talk)[-1] == (0, "tool", "press")
+    assert (talk.turns, len(engine.requests)) == (1, 1)

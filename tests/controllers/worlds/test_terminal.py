@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import pytest
 
 from controllers.isolation import works
 from controllers.worlds import World
+from controllers.worlds.calling import called
 from controllers.worlds.terminal import SCENARIOS, TerminalWorld
 from controllers.worlds.terminal_box import MISSING, to_text
 from controllers.worlds.terminal_faults import broken, sound
@@ -34,6 +36,23 @@ def test_a_session_is_one_shell_from_first_to_last(world: TerminalWorld) -> None
     assert (text, failed) == ("exit code 1", False), "an answer, not a failure"
     assert "stderr:" in session.call("run", {"command": "echo no >&2"})[0]
     assert "a new one was started" in session.call("run", {"command": "exit 3"})[0]
+
+
+async def test_others_go_on_while_a_command_runs(world: TerminalWorld) -> None:
+    session, events = world.session("fine", None), list[str]()
+
+    async def ask() -> None:
+        events.append("asked")
+        text, _ = await called(session, "run", {"command": "sleep 0.2; echo slept"})
+        events.append(text)
+
+    async def go_on() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            events.append("another")
+
+    await asyncio.gather(ask(), go_on())
+    assert events == ["asked", "another", "another", "another", "exit code 0\nslept"]
 
 
 def test_bad_calls_fail_and_change_nothing(world: TerminalWorld) -> None:
