@@ -6,7 +6,8 @@
 fits, for each decision that a model makes, a decision list to its recorded answers (search and production), and says
 how often the list agrees on tasks that it was not fitted to. Then it replays both controllers on the recorded trees
 and proposes the rules that agree often enough and lose little enough, by the upper end of the interval. No model is
-called without `--ask`; what nobody asked it yet then counts against the rule.
+called without `--ask`; what nobody asked it yet then counts against the rule. A model whose saved name does not say
+where it is, such as `local/NAME@DIGEST`, is named by `--lm local:PATH`, and must be that very model.
 
 It writes `report.json`, `report.md` and, where something is proposed, `demoted.json` into
 `<root>/<benchmark>-demote-<n>`, and prints the command that registers the gate: the gate decides. The exit code is 0
@@ -90,12 +91,13 @@ def demote(
     overrides: Annotated[list[str] | None, typer.Argument(help="Config overrides such as regret=0.03 depth=2.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with config values.")] = None,
     benchmark: Annotated[str | None, typer.Option(help="Benchmark id, or package.module:Class.")] = None,
+    lm: Annotated[str | None, typer.Option(help="Model string (docs/models.md) of the model that it asks.")] = None,
     ask: Annotated[bool, typer.Option("--ask", help="Ask the model live what nobody asked it yet.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Fit rules to a model's recorded decisions, and propose those that would do as well."""
     with exits():
-        given = {"controller": str(controller), "benchmark": benchmark, "ask": ask or None}
+        given = {"controller": str(controller), "benchmark": benchmark, "lm": lm, "ask": ask or None}
         flags = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
         ended = run(merge(DemoteConfig, config, [*(overrides or []), *flags]))
         if as_json:

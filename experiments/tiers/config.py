@@ -19,6 +19,8 @@ class DemoteConfig(RunConfig):
     "options of the benchmark, such as options.noise=0.3"
     worker: str | None = None
     "for the gate's command; None: the benchmark's own"
+    lm: str | None = None
+    "Model string (docs/models.md) of a model that the controller asks, where its saved name does not say where it is"
     api_base: str | None = None
     "where the model is served, if not at its provider"
     agreement: float = Field(default=0.9, ge=0, le=1)

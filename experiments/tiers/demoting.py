@@ -68,7 +68,7 @@ def gate_command(config: DemoteConfig, found: Material, demoted: Path) -> str:
     fields: dict[str, object] = {
         "attempts": config.attempts,
         "turns": config.turns,
-        "lm": found.models[0],
+        "lm": config.lm or found.models[0],
         "api_base": config.api_base,
         "worker": config.worker,
         "root": config.root,
@@ -177,4 +177,4 @@ def _usual(found: Agreement) -> str:
 def _limits(found: Material) -> Iterator[str]:
     yield "a rule is fitted without the task that it is tried on; the rule that is proposed is fitted to all of them"
     if len(found.models) > 1:
-        yield f"the controller asks {', '.join(found.models)}, and a gate takes one model: its command names the first"
+        yield f"the controller asks {', '.join(found.models)}, and a gate takes one model: its command names one"

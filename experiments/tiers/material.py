@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from controllers.corpus import SqliteCorpus
 from controllers.jsonlog import read_jsonlog
 from controllers.lm import make_lm
+from controllers.local.options import PREFIX, SAVED
 from controllers.program import Controller, loads
 from experiments import Benchmark
 from experiments.catalogue import load_benchmark
@@ -86,7 +87,8 @@ def loaded(config: DemoteConfig, lm: dspy.LM | None = None) -> tuple[Controller,
     if lm is not None:
         return loads(text, lm), models
     try:
-        return loads(text, {name: _model(config, name) for name in models}), models
+        given = _given(config, models)
+        return loads(text, {name: given.get(name) or _model(config, name) for name in models}), models
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
 
@@ -116,9 +118,21 @@ def _models_in(path: Path, text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _given(config: DemoteConfig, models: tuple[str, ...]) -> dict[str, dspy.LM]:
+    """The model that the config names, by the name that it is saved under. Raises UsageError for any other model."""
+    lm = model_of(config.lm, config.api_base)
+    if lm is None:
+        return {}
+    if lm.model not in models:
+        raise UsageError(f"asks {', '.join(models)}, and --lm is {lm.model}")
+    return {lm.model: lm}
+
+
 def _model(config: DemoteConfig, name: str) -> dspy.LM:
     if not config.ask:
         return make_lm(name, {"api_key": "none: it is not called"})
+    if name.startswith(SAVED):
+        raise UsageError(f"asks {name}, which a file answers: name it with --lm {PREFIX}PATH")
     model = model_of(name, config.api_base)
     assert model is not None
     return model

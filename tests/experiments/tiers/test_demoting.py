@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -14,7 +15,8 @@ import pytest
 from controllers.program import loads
 from experiments.demote_run import run
 from experiments.gate.report import GateReport
-from experiments.tiers.demoting import DEMOTED
+from experiments.tiers.demoting import DEMOTED, gate_command
+from experiments.tiers.material import material_of
 from tests.experiments.tiers.conftest import Recorded
 from tests.worlds.model import served
 from tests.worlds.tiered import BENCHMARK, demote_config, model
@@ -62,6 +64,12 @@ def test_the_gates_command_names_all_that_differs_from_its_defaults(recorded: Re
     assert words[:4] == ["python", "-m", "experiments.gate_run", "register"]
     for word in (BENCHMARK, recorded.controller, "attempts=2", "turns=3", "lm=openai/scripted", "options.noise=0.1"):
         assert word in words
+
+
+def test_the_gates_command_names_the_model_as_it_was_named_here(recorded: Recorded) -> None:
+    config = demote_config(recorded.root, recorded.controller, lm="local:small.gguf")
+    found = asyncio.run(material_of(config, model()[0]))
+    assert "lm=local:small.gguf" in shlex.split(gate_command(config, found, Path("demoted.json")))
 
 
 @pytest.mark.slow

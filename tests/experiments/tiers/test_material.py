@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from controllers.baselines import seed_candidate
+from controllers.local.lm import local_lm
+from controllers.policies.lm import LMPolicy
 from controllers.program import controller_of
 from controllers.programs import builtin
 from experiments.tiers.material import ASKED, gather_answers, loaded, material_of
 from signatures.errors import NoSupport, StoreError, UsageError
 from tests.experiments.tiers.conftest import TASKS, Recorded
-from tests.worlds.tiered import MODEL, demote_config, grow, model, play, steered_by
+from tests.worlds.tiered import MODEL, demote_config, grow, model, play, saved_controller, steered_by
 
 
 def test_decisions_trees_and_model_are_found(recorded: Recorded) -> None:
@@ -86,3 +88,20 @@ def test_a_program_has_no_decisions_to_demote(tmp_path: Path, recorded: Recorded
     program.write_text(controller_of(builtin.refine("fan")).dumps())
     with pytest.raises(UsageError, match="is a strategy program"):
         loaded(demote_config(recorded.root, str(program)))
+
+
+def test_a_model_that_a_file_answers_is_named_by_the_file_and_must_be_that_one(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    files = {name: tmp_path / f"{name}.gguf" for name in ("small", "other")}
+    for name, file in files.items():
+        file.write_bytes(b"GGUF" + name.encode())
+    lm = local_lm(f"local:{files['small']}", {})
+    controller = saved_controller(tmp_path, steered_by(lm), lm)
+    with pytest.raises(UsageError, match=rf"asks {lm.model}, which a file answers: name it with --lm local:PATH"):
+        loaded(demote_config(tmp_path, controller, ask=True))
+    with pytest.raises(UsageError, match=rf"asks {lm.model}, and --lm is local/other@\w+$"):
+        loaded(demote_config(tmp_path, controller, ask=True, lm=f"local:{files['other']}"))
+    found, models = loaded(demote_config(tmp_path, controller, ask=True, lm=f"local:{files['small']}"))
+    assert models == (lm.model,) and isinstance(found.policies["steer"], LMPolicy)
+    assert found.policies["steer"].lm.engine.source == lm.engine.source, "served from that file"
+    assert loaded(demote_config(tmp_path, controller))[1] == models, "without asking no file is needed"
