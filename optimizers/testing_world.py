@@ -198,7 +198,7 @@ class Problem:
 
     def kit(self, folder: Path) -> Kit:
         """What an engine may be built from here."""
-        return Kit(space=SPACE, proposer=Editing(), lm=self.lm, folder=folder, steer_legal=STEERS)
+        return Kit(space=SPACE, lm=self.lm, folder=folder, steer_legal=STEERS)
 
     def plan(self, *, seed: int = 0, generations: int = 2, iterations: int = 4) -> SearchPlan:
         """A small search: 6 tasks to reflect on, 8 to compare on."""

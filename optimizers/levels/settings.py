@@ -106,7 +106,7 @@ async def search_with(
 ) -> Archive:
     """One search with these settings. Raises UsageError for settings that the engine cannot have."""
     proposer: Proposer = MinedProposer(kit.space) if settings.proposer == "mined" else DrawnProposer(kit.space)
-    engine = engine_of(settings.engine, replace(kit, proposer=proposer))
+    engine = engine_of(settings.engine, kit)
     if isinstance(engine, Racing):
         engine.race = RACES[settings.race]
     minibatch = max(1, min(settings.minibatch, len(plan.train)))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import dspy
 
     from optimizers.behaviour import Behaviour, State
-    from optimizers.evidence.findings import AnalysisFinding
 
 Decided: TypeAlias = Literal["seed", "accepted", "rejected", "unsupported", "duplicate"]
 """What became of a candidate. `unsupported`: it has no value, because it is not in the record and could not be
@@ -119,7 +118,6 @@ class Kit:
     """What an engine may be built from. Each engine module exports `engine(kit) -> Engine`."""
 
     space: Space
-    proposer: Proposer | None = None
     lm: dspy.LM | None = None
     folder: Path | None = None
     "where an engine may write a view of its own; it never reads it back"
@@ -129,7 +127,6 @@ class Kit:
     "recorded situations that two candidates' behaviour is compared in"
     replay: Replaying | None = None
     steer_legal: tuple[str, ...] = ("none",)
-    findings: Sequence[AnalysisFinding] = ()
 
     def settings(self, form: type[OptionsT], engine: str) -> OptionsT:
         """The options as the engine's own record. Raises UsageError naming what it does not know or cannot read."""

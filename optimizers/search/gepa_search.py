@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from optimizers.archive import Archive
 from optimizers.book import MOST_IDLE, Behaviour, Book
 from optimizers.bridge import Bridge
-from optimizers.evaluator import Evaluator
+from optimizers.evaluator import Evaluator, Scored
 from optimizers.gepa_adapter import Adapter, Example
 from optimizers.paying import require_budget
 from optimizers.proposers import Proposer
 from optimizers.racing import DEFAULT, Race
+from optimizers.records import TaskScore
 from optimizers.search import Engine, Kit, Listener, SearchPlan
 from signatures.records import Record
+
+if TYPE_CHECKING:
+    from gepa.core.callbacks import IterationEndEvent
+    from gepa.core.state import GEPAState
 
 
 class Options(Record):
@@ -98,7 +103,7 @@ class FrontSelector:
         self._adapter = adapter
         self._rng = random.Random(seed)
 
-    def select_candidate_idx(self, state: Any) -> int:
+    def select_candidate_idx(self, state: GEPAState[TaskScore, str]) -> int:
         """gepa's index of the chosen parent."""
         front = [entry.candidate for entry in self._adapter.book.archive.front()]
         index = {self._adapter.digest_of(texts): i for i, texts in enumerate(state.program_candidates)}
@@ -113,7 +118,12 @@ class Rotation:
         self._turn = 0
 
     def __call__(
-        self, state: Any, trajectories: Any, scores: Any, candidate_idx: int, candidate: Mapping[str, str]
+        self,
+        state: GEPAState[TaskScore, str],
+        trajectories: Sequence[Scored],
+        scores: Sequence[float],
+        candidate_idx: int,
+        candidate: Mapping[str, str],
     ) -> list[str]:
         """All component names, beginning with another one each time."""
         names = list(candidate)
@@ -130,7 +140,7 @@ class Pace:
         self._iterations = 0
         self._idle = self._told = 0
 
-    def __call__(self, state: Any) -> bool:
+    def __call__(self, state: GEPAState[TaskScore, str]) -> bool:
         """Whether to stop before another iteration."""
         adapter = self._adapter
         if adapter.kept.error is not None or adapter.bridge.closed:
@@ -140,7 +150,7 @@ class Pace:
             return True
         return not book.open_for(2 * plan.minibatch)
 
-    def on_iteration_end(self, event: Any) -> None:
+    def on_iteration_end(self, event: IterationEndEvent) -> None:
         """One iteration more. Many in a row in which nothing was proposed are the end of a search without another."""
         self._iterations += 1
         told = self._adapter.book.count

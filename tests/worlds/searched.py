@@ -85,7 +85,7 @@ async def search_in(lab: Lab, replay: TreeReplay, engine: str, journal: Journal)
     proposer, listener = MinedProposer(space), Listening()
     view = lab.folder / "view"
     view.mkdir(exist_ok=True)
-    kit = Kit(space=space, proposer=proposer, folder=view, replay=replaying, steer_legal=STEERS)
+    kit = Kit(space=space, folder=view, replay=replaying, steer_legal=STEERS)
     archive = await engine_of(engine, kit).search(small_plan(tasks), evaluator, proposer, listener)
     return {
         "front": [entry.model_dump(mode="json") for entry in archive.front()],

@@ -12,7 +12,6 @@ from controllers.baselines import seed_candidate
 from controllers.scripted_engine import scripted_lm
 from experiments.search.engines import kit_of, limits_of, require_engine, start_of
 from experiments.search.searching import search_main
-from experiments.search.stages import proposer_of
 from optimizers.meter import Limits
 from signatures.errors import UsageError
 from tests.worlds.jobs import job_at
@@ -64,9 +63,9 @@ def test_a_search_starts_with_rules_unless_a_model_decides(tmp_path: Path) -> No
 
 def test_the_kit_has_the_runs_parts(tmp_path: Path) -> None:
     with job_at(tmp_path, engine="best_of_n", engine_options={"n": 3}) as job:
-        kit = kit_of(job, proposer_of(job.wired, job.space))
+        kit = kit_of(job)
         assert kit.folder == job.folder / "best_of_n" and kit.folder.is_dir()
-        assert (kit.options, kit.findings, kit.lm) == ({"n": 3}, (), None)
+        assert (kit.options, kit.lm) == ({"n": 3}, None)
         assert kit.space is job.space and kit.replay is job.replay
         assert {state.policy for state in kit.states} == {"stop", "topology", "steer"}
         assert kit.steer_legal == job.wired.actions
