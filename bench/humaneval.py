@@ -6,8 +6,8 @@ values the arms exactly on recorded trees, by the judge, with no model: `blind` 
 best of k fresh ones by the checker, `self-consistency@4` takes one of the largest group among four that gave the same
 on the docstring's examples, `oracle@4` is the ceiling, and at two attempts `refine@2/ACTION` goes on from a first that
 failed.
-Without `--corpus` it is the recording that ships. Prints two tables, means and differences paired by task with 95 %
-intervals, and last one JSON line.
+Without `--corpus` it is the recording that ships. Prints means and differences paired by task with 95 % intervals, the
+means by family, and how many of the refinements of failed attempts passed; last, one JSON line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -42,6 +42,8 @@ FRESH: Final = 4
 Values = dict[str, list[float | None]]
 """Task digest -> the value of an arm, in a list of its own."""
 PUBLISHED: Final = {("random@4", "self-consistency@4"): "+.12"}
+IN_FAMILIES: Final = ("blind", "random@2", "continue@2", "placebo@2", "random@4", "oracle@4")
+"""The arms that are shown by family: of a few tasks there is little to say."""
 SELF_REPAIR: Final = "Published of self-repair against as many fresh attempts: -.171 (n = 82)."
 
 
@@ -116,13 +118,58 @@ def of_fresh(trees: Mapping[str, Tree]) -> dict[str, Values]:
     return found
 
 
+def by_family(arms: Mapping[str, Values]) -> dict[str, dict[str, Interval]]:
+    """Family -> arm -> mean with its interval over the tasks of that family, for the arms in `IN_FAMILIES`."""
+    from experiments.catalogue import load_benchmark
+    from optimizers.intervals import mean_interval
+
+    families = load_benchmark(BENCHMARK, {}).families("search")
+    tasks: defaultdict[str, set[str]] = defaultdict(set)
+    for task in arms["blind"]:
+        for family in families[task]:
+            tasks[family].add(task)
+    return {
+        family: {
+            name: mean_interval({task: value for task, value in arms[name].items() if task in mine})
+            for name in IN_FAMILIES
+        }
+        for family, mine in sorted(tasks.items(), key=lambda item: -len(item[1]))
+    }
+
+
+class Refined(NamedTuple):
+    """Refinements of failed attempts under one action."""
+
+    n: int
+    passed: int
+    "by the judge"
+    repeated: int
+    "answered with what had failed, to the letter"
+
+
+def refined(trees: Mapping[str, Tree]) -> dict[str, Refined]:
+    """What became of the refinements, by action."""
+    found: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for tree in trees.values():
+        outputs = {seen.attempt.id: seen.attempt.output_digest for seen in tree.history}
+        for (parent, action), children in tree.children.items():
+            for child in children:
+                value = tree.verdicts.get(child.attempt.id)
+                if value is not None:
+                    found[action].append((value > 0.5, outputs[parent] == child.attempt.output_digest))
+    return {
+        action: Refined(len(ends), sum(passed for passed, _ in ends), sum(again for _, again in ends))
+        for action, ends in sorted(found.items())
+    }
+
+
 def said(one: Interval) -> str:
     """A mean with its interval."""
     return "-" if one.mean is None else f"{one.mean:+.3f} [{one.lo or 0.0:+.3f}, {one.hi or 0.0:+.3f}]"
 
 
 async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
-    """The lines of both tables, and all of it as JSON-able data."""
+    """The lines of the tables, and all of it as JSON-able data."""
     from optimizers.intervals import mean_interval, paired_interval
 
     found = await evidence_in(corpus)
@@ -132,6 +179,8 @@ async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
     pairs += [(name, "placebo@2") for name in arms if name.startswith("refine@2")]
     pairs += [("random@4", "blind"), ("random@4", "self-consistency@4"), ("oracle@4", "random@4")]
     gaps = {pair: paired_interval(arms[pair[0]], arms[pair[1]]) for pair in pairs}
+    assert found.trees is not None
+    families, ends = by_family(arms), refined(found.trees.trees)
     shown = [(f"{a} - {b}", str(g.n), said(g), PUBLISHED.get((a, b), "")) for (a, b), g in gaps.items()]
     lines = [
         table(("arm", "n", "correct"), [(n, str(m.n), said(m).replace("+", "")) for n, m in means.items()]),
@@ -139,14 +188,27 @@ async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
         table(("difference", "n", "here", "published"), shown),
         "",
         SELF_REPAIR,
+        "",
+        table(("family", "n", *IN_FAMILIES), [(f, *_row(cells)) for f, cells in families.items()]),
+        "",
+        table(
+            ("refined under", "failed attempts", "passed", "same answer"), [(a, *map(str, r)) for a, r in ends.items()]
+        ),
     ]
     data: dict[str, object] = {
         "bench": "humaneval",
         "n": len(found.tasks),
         "correct": {name: one.model_dump(mode="json") for name, one in means.items()},
         "differences": {f"{a} - {b}": one.model_dump(mode="json") for (a, b), one in gaps.items()},
+        "families": {f: {name: one.mean for name, one in cells.items()} for f, cells in families.items()},
+        "refined": {action: one._asdict() for action, one in ends.items()},
     }
     return lines, data
+
+
+def _row(cells: Mapping[str, Interval]) -> list[str]:
+    """How many tasks, and each arm's mean."""
+    return [str(cells["blind"].n), *("-" if one.mean is None else f"{one.mean:.3f}" for one in cells.values())]
 
 
 @app.command()
