@@ -137,12 +137,15 @@ def by_family(arms: Mapping[str, Values]) -> dict[str, dict[str, Interval]]:
     }
 
 
+AGAIN: Final = "(a fresh one)"
+
+
 class Refined(NamedTuple):
-    """Refinements of failed attempts under one action."""
+    """What followed failed attempts: refinements under one action, or instead of them another fresh attempt."""
 
     n: int
-    passed: int
-    "by the judge"
+    passed: float
+    "by the judge; of another fresh attempt the expected number, from the others of the task"
     repeated: int
     "answered with what had failed, to the letter"
 
@@ -157,10 +160,24 @@ def refined(trees: Mapping[str, Tree]) -> dict[str, Refined]:
                 value = tree.verdicts.get(child.attempt.id)
                 if value is not None:
                     found[action].append((value > 0.5, outputs[parent] == child.attempt.output_digest))
-    return {
+    told = {
         action: Refined(len(ends), sum(passed for passed, _ in ends), sum(again for _, again in ends))
         for action, ends in sorted(found.items())
     }
+    return {AGAIN: _instead(trees), **told}
+
+
+def _instead(trees: Mapping[str, Tree]) -> Refined:
+    """Another fresh attempt at the task of each failed one."""
+    n, passed, repeated = 0, 0.0, 0.0
+    for tree in trees.values():
+        parents = {parent for parent, _ in tree.children}
+        for failed in (seen for seen in tree.roots if seen.attempt.id in parents):
+            others = [seen for seen in tree.roots if seen is not failed]
+            values = [tree.verdicts.get(seen.attempt.id) or 0.0 for seen in others]
+            same = [seen.attempt.output_digest == failed.attempt.output_digest for seen in others]
+            n, passed, repeated = n + 1, passed + sum(values) / len(others), repeated + sum(same) / len(others)
+    return Refined(n, round(passed, 1), round(repeated))
 
 
 def said(one: Interval) -> str:
@@ -177,7 +194,12 @@ async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
     means = {name: mean_interval(values) for name, values in arms.items()}
     pairs = [(name, "random@2") for name in arms if name.startswith(("refine@2", "continue@2", "placebo@2"))]
     pairs += [(name, "placebo@2") for name in arms if name.startswith("refine@2")]
-    pairs += [("random@4", "blind"), ("random@4", "self-consistency@4"), ("oracle@4", "random@4")]
+    pairs += [
+        ("random@2", "blind"),
+        ("random@4", "blind"),
+        ("random@4", "self-consistency@4"),
+        ("oracle@4", "random@4"),
+    ]
     gaps = {pair: paired_interval(arms[pair[0]], arms[pair[1]]) for pair in pairs}
     assert found.trees is not None
     families, ends = by_family(arms), refined(found.trees.trees)
