@@ -114,7 +114,7 @@ for n in range(60):
     time.sleep(0.01)
 time.sleep(600)
 """
-    result = await run(bomb, isolation, processes=8, wall_s=1.0)
+    result = await run(bomb, isolation, processes=8, wall_s=4.0)
     assert result.ended_by == ("wall" if "refused" in result.stdout else "processes")
     assert 1 < result.stdout.count("x") < 30
 
