@@ -31,7 +31,6 @@ from experiments.gate.report import table
 from signatures.errors import NoSupport
 
 if TYPE_CHECKING:
-    from controllers.baselines import Arm
     from optimizers.intervals import Interval
     from optimizers.replay import Evidence
     from optimizers.replay.tree import Tree
@@ -44,6 +43,7 @@ Values = dict[str, list[float | None]]
 PUBLISHED: Final = {("random@4", "self-consistency@4"): "+.12"}
 IN_FAMILIES: Final = ("blind", "random@2", "continue@2", "placebo@2", "random@4", "oracle@4")
 """The arms that are shown by family: of a few tasks there is little to say."""
+AGAIN: Final = "(a fresh one)"
 SELF_REPAIR: Final = "Published of self-repair against as many fresh attempts: -.171 (n = 82)."
 
 
@@ -68,24 +68,17 @@ async def evidence_in(corpus: Path) -> Evidence:
 
 async def arms_on(found: Evidence) -> dict[str, Values]:
     """Each arm's expected verdict on each task."""
-    from controllers.baselines import control_arms, controller_components
+    from controllers.baselines import recorded_arms
     from controllers.program import controller_of
     from experiments.catalogue import load_benchmark
     from optimizers.replay.tree import TreeReplay
     from optimizers.setup import Grant
-    from signatures.records import Candidate
 
     assert found.trees is not None
     benchmark = load_benchmark(BENCHMARK, {})
     actions = [one.action for one in benchmark.directives]
-    uniform = Candidate(components=controller_components(refine=True, steer=dict.fromkeys(actions, 1.0)))
-    arms = [*control_arms(2, 1, actions, placebo=False), *control_arms(FRESH, 1, (), placebo=False)]
-    wanted: list[Arm] = [arm for arm in arms if arm.name not in ("long@1", f"continue@{FRESH}")]
-    placebo = wanted[0].model_copy(
-        update={"name": "placebo@2", "candidate": uniform, "steer_legal": ("none", *actions)}
-    )
     values: dict[str, Values] = {}
-    for arm in [*wanted, placebo]:
+    for arm in (*recorded_arms(2, 1, actions), recorded_arms(FRESH, 1, ())[0]):
         grant = Grant(arm.attempts, 1, arm.steer_legal)
         replay = TreeReplay(found.trees.trees, benchmark, benchmark.objectives, grant)
         told = {task.digest: await replay.value(controller_of(arm.candidate), task) for task in found.tasks}
@@ -135,9 +128,6 @@ def by_family(arms: Mapping[str, Values]) -> dict[str, dict[str, Interval]]:
         }
         for family, mine in sorted(tasks.items(), key=lambda item: -len(item[1]))
     }
-
-
-AGAIN: Final = "(a fresh one)"
 
 
 class Refined(NamedTuple):

@@ -65,6 +65,21 @@ def control_arms(k: int, turns: int | None, refine_actions: Sequence[str], *, pl
     return tuple(arms)
 
 
+def recorded_arms(k: int, turns: int, actions: Sequence[str]) -> tuple[Arm, ...]:
+    """The control arms that recorded trees can tell: all but long@1, since no attempt was granted more turns.
+
+    Placebo is one of `actions`, the directives of the table, drawn with equal chance, and refine@k is one of them
+    throughout: of a placebo's own text, and of one that a rule or a model chooses, nothing was recorded.
+    """
+    fresh, carried, *refined = control_arms(k, None, actions, placebo=False)
+    arms = [fresh, carried, *refined]
+    if actions:
+        drawn = Candidate(components=controller_components(refine=True, steer=dict.fromkeys(actions, 1.0)))
+        placebo = {"name": f"placebo@{k}", "candidate": drawn, "steer_legal": ("none", *actions)}
+        arms = [fresh, carried, carried.model_copy(update=placebo), *refined]
+    return tuple(arm.model_copy(update={"turns_per_attempt": turns}) for arm in arms)
+
+
 def exploring_candidate(actions: Sequence[str]) -> Candidate:
     """The controller that fills a corpus: it goes on until the checker passes, mostly from the last attempt, and says
     any of `actions` with equal chance. Drawn with a floor, whatever is legal happens now and then.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from controllers.baselines import Arm, control_arms, controller_components
+from controllers.baselines import Arm
 from controllers.progress import ended_by_infrastructure
 from controllers.spec import EpisodeSpec, Parts, episode_id
 from experiments.search.job import Job
@@ -21,7 +21,7 @@ from optimizers.replaying import Replaying
 from optimizers.setup import Grant
 from signatures.digest import seed_of
 from signatures.errors import UsageError
-from signatures.records import Amounts, Candidate, Episode, Task
+from signatures.records import Amounts, Episode, Task
 
 NOTHING: Final = Amounts(attempts=0)
 LIVE_NEXT: Final = (
@@ -35,21 +35,6 @@ def said(config: SearchConfig, model: str | None) -> str:
         f"a recording of {model or 'a worker'}: nothing is attempted. {config.train} tasks to learn from, {config.val} "
         f"to compare candidates on, {config.dev} kept aside for the re-estimate, all of the search split, are replayed"
     )
-
-
-def arms_recorded(config: SearchConfig, actions: Sequence[str]) -> tuple[Arm, ...]:
-    """The control arms that trees can tell: all but long@1, since no attempt was granted more turns.
-
-    Placebo is a directive of the table drawn with equal chance, refine@k one directive throughout: of a placebo's own
-    text, and of one that a rule or a model chooses, nothing was recorded.
-    """
-    directives = [action for action in actions if action != "none"]
-    arms = list(control_arms(config.attempts, None, directives, placebo=False))
-    if directives:
-        drawn = Candidate(components=controller_components(refine=True, steer=dict.fromkeys(directives, 1.0)))
-        name, legal = f"placebo@{config.attempts}", ("none", *directives)
-        arms.insert(2, arms[1].model_copy(update={"name": name, "candidate": drawn, "steer_legal": legal}))
-    return tuple(arm.model_copy(update={"turns_per_attempt": config.turns}) for arm in arms)
 
 
 async def score_arm_recorded(job: Job, arm: Arm) -> dict[str, tuple[TaskScore, ...]]:

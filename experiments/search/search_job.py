@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
+from controllers.baselines import recorded_arms
 from experiments.events import ArtifactWritten, Event, EventLog, SearchFinished
 from experiments.mirror import Mirror
 from experiments.search.confirmed import Confirmed
@@ -24,7 +25,7 @@ from experiments.search.job import Job, progress_bar
 from experiments.search.learned import LEARNED
 from experiments.search.learning import Taught, learn
 from experiments.search.projecting import cost_of, ends, projection
-from experiments.search.replayed import LIVE_NEXT, arms_recorded, aside_evaluator, said, score_arm_recorded
+from experiments.search.replayed import LIVE_NEXT, aside_evaluator, said, score_arm_recorded
 from experiments.search.searching import RANDOM, Searched, search_main, search_rival
 from experiments.search.stages import (
     arms_of,
@@ -216,7 +217,8 @@ async def _arms(job: Job) -> Mapping[str, Scores]:
     on_dev: dict[str, Scores] = {}
     search = evaluator_of(parts, split="search", namespace="arms")
     dev = evaluator_of(parts, split="dev", namespace="arms")
-    arms = (arms_recorded if parts.recorded else arms_of)(config, parts.actions)
+    told = recorded_arms(config.attempts, config.turns, parts.actions[1:])
+    arms = told if parts.recorded else arms_of(config, parts.actions)
     with progress_bar(job.console, f"{len(arms)} control arms", len(arms)) as step:
         for arm in arms:
             if parts.recorded:

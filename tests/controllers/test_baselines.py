@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from controllers.baselines import Arm, control_arms, exploring_candidate, seed_candidate
+from controllers.baselines import Arm, control_arms, exploring_candidate, recorded_arms, seed_candidate
 from controllers.loop import run_episode
 from controllers.program import controller_of
 from controllers.spec import Rollout
@@ -107,3 +107,11 @@ async def test_the_explorer_stops_when_the_checker_passes() -> None:
     spec = a_spec(task=a_task(), steers=("none",), each=TURNS).model_copy(update={"granted": Amounts(attempts=K)})
     await run_episode(spec, parts_of(worker, candidate=exploring_candidate(("none",)), checkers=[Height(1)]))
     assert len(worker.contexts) == 1
+
+
+def test_the_arms_that_trees_can_tell() -> None:
+    arms = recorded_arms(2, 3, ("fan", "pump"))
+    assert [arm.name for arm in arms] == ["random@2", "continue@2", "placebo@2", "refine@2/fan", "refine@2/pump"]
+    assert {arm.attempts for arm in arms} == {2}
+    assert {arm.turns_per_attempt for arm in arms} == {3}
+    assert [arm.name for arm in recorded_arms(2, 3, ())] == ["random@2", "continue@2"]

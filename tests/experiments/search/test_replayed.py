@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from controllers.baselines import seed_candidate
+from controllers.baselines import recorded_arms, seed_candidate
 from controllers.workers.recorded import RecordedWorker
 from experiments.places import claim
-from experiments.search.replayed import arms_recorded, aside_evaluator, score_arm_recorded
+from experiments.search.replayed import aside_evaluator, score_arm_recorded
 from experiments.search.search_job import run_search
 from experiments.wiring import Ready, definition_of_done, ready, require_replayable, split_tasks
 from optimizers.evaluator import Request
 from signatures.errors import UsageError
 from tests.worlds.jobs import job_at
-from tests.worlds.planted import DIRECTIVES, PlantedBenchmark
+from tests.worlds.planted import PlantedBenchmark
 from tests.worlds.small import small
 
 SIZES: dict[str, JsonValue] = {"train": 4, "val": 4, "dev": 6, "recorded_val": None}
@@ -83,18 +83,9 @@ def test_an_arm_is_worth_what_its_controller_is(root: Path) -> None:
     with job_at(root, **{**SIZES, "train": 10}) as job:
         train, val = job.wired.splits.train, job.wired.splits.val
         job = replace(job, wired=replace(job.wired, splits=replace(job.wired.splits, dev=train[4:])))
-        arms = {arm.name: arm for arm in arms_recorded(job.config, job.wired.actions)}
+        arms = {arm.name: arm for arm in recorded_arms(2, 3, job.wired.actions[1:])}
         found = asyncio.run(score_arm_recorded(job, arms["continue@2"]))
         alone = asyncio.run(aside_evaluator(job).evaluate(Request(seed_candidate(), job.wired.splits.dev, seed=0)))
         assert [score.values for score in found["dev"]] == [one.score.values for one in alone]
         assert [score.task_digest for score in found["search"]] == [task.digest for task in val]
         assert all(score.source == "replay" for score in (*found["dev"], *found["search"]))
-
-
-def test_the_arms_are_those_that_trees_can_tell(tmp_path: Path) -> None:
-    names = [directive.action for directive in DIRECTIVES]
-    arms = arms_recorded(small(tmp_path), ("none", *names))
-    assert [arm.name for arm in arms] == ["random@2", "continue@2", "placebo@2", *(f"refine@2/{one}" for one in names)]
-    assert {arm.attempts for arm in arms} == {2}
-    assert {arm.turns_per_attempt for arm in arms} == {3}
-    assert [arm.name for arm in arms_recorded(small(tmp_path), ("none",))] == ["random@2", "continue@2"]
