@@ -39,7 +39,7 @@ from experiments.gate.arms.contrasts import (
     split_of,
 )
 from experiments.gate.arms.steering import Arms, arms_at
-from experiments.gate.arms.surface import difficulty_cells
+from experiments.gate.arms.surface import Cell, difficulty_cells
 from experiments.gate.arms.within import Within, look_within
 from experiments.gate.arms.workbench import opened, probe, ready_for
 from experiments.gate.report import Contrast, interval_text, level, points, table
@@ -68,6 +68,8 @@ class Budget:
     measured: Mapping[str, Measured]
     within: Mapping[str, Within]
     "by arm"
+    families: Mapping[str, Mapping[str, Interval]]
+    "by family: the arms, and the ceiling of random@k"
     fresh: Mapping[str, float]
     again: Mapping[str, float]
     "mean turns, seconds and tokens of a fresh attempt of random@k, and of a refinement of refine@k"
@@ -131,7 +133,35 @@ async def measure_budget(bench: Bench, arms: Arms) -> Budget:
     fresh = costs(await attempts_of(bench, measured[arms.random.name]))
     refined = await attempts_of(bench, measured[arms.refine.name])
     again = costs(attempt for attempt in refined if attempt.parent_id is not None)
-    return Budget(arms, measured, within, fresh, again)
+    return Budget(arms, measured, within, await by_family(bench, arms, measured), fresh, again)
+
+
+async def by_family(bench: Bench, arms: Arms, measured: Mapping[str, Measured]) -> dict[str, dict[str, Interval]]:
+    """The primary objective of every arm and the best of random@k, family by family; a task may be in several."""
+    benchmark = bench.parts.benchmark
+    primary = benchmark.objectives[0].name
+    split = split_of(bench.parts, bench.tasks)
+    members: dict[str, list[Task]] = {}
+    for task in bench.tasks:
+        for family in benchmark.families(split).get(task.digest, ()):
+            members.setdefault(family, []).append(task)
+    found: dict[str, dict[str, Interval]] = {}
+    for family, tasks in sorted(members.items()):
+        digests = {task.digest for task in tasks}
+        found[family] = {
+            name: mean_interval({task: each for task, each in one.values(primary).items() if task in digests})
+            for name, one in measured.items()
+        }
+        random = measured[arms.random.name]
+        best = await look_within(bench.parts, random, tasks, bench.ceiling, retest=0, step=lambda: None)
+        found[family][f"oracle of {arms.random.name}"] = Interval(
+            mean=best.oracle,
+            lo=best.oracle_lo,
+            hi=best.oracle_hi,
+            n=best.episodes,
+            missing=len(tasks) - best.episodes,
+        )
+    return found
 
 
 async def measure_all(
@@ -171,20 +201,10 @@ def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[s
     ]
     rows: list[dict[str, object]] = []
     for budget, contrasts in zip(budgets, found, strict=True):
-        by_family = [cell for cell in difficulty_cells(three(budget), families, terms) if cell.panel == "family"]
+        steered = difficulty_cells(three(budget), families, terms)
+        by_family = {cell.label: cell for cell in steered if cell.panel == "family"}
         pages += [f"**{budget.said}**", arm_table(bench, budget), contrast_table(contrasts), cost_line(budget)]
-        header = ("family", "n", "placebo", "refine", "refine - placebo")
-        lines = [
-            (
-                cell.label,
-                str(cell.n),
-                points(cell.baseline, signed=False),
-                points(cell.candidate, signed=False),
-                f"{points(cell.effect)} [{points(cell.lo)}, {points(cell.hi)}]",
-            )
-            for cell in by_family
-        ]
-        pages.append(table(header, lines))
+        pages.append(family_table(budget, by_family))
         rows.append(
             {
                 "attempts": budget.arms.random.attempts,
@@ -193,7 +213,7 @@ def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[s
                 "steering": contrast_json(contrasts[0]),
                 "state": contrast_json(contrasts[1]),
                 "further": [contrast_json(one) for one in contrasts[2:]],
-                "families": [cell.model_dump(include={"label", "n", "effect", "lo", "hi"}) for cell in by_family],
+                "families": [family_json(budget, label, cell) for label, cell in by_family.items()],
                 "fresh": budget.fresh,
                 "refinement": budget.again,
             }
@@ -253,6 +273,17 @@ def arm_table(bench: Bench, budget: Budget) -> str:
     return table(header, rows)
 
 
+def family_table(budget: Budget, steered: Mapping[str, Cell]) -> str:
+    """A row per family: every arm, the ceiling of random@k and the steering effect."""
+    names = [*budget.measured, f"oracle of {budget.arms.random.name}"]
+    rows = []
+    for family, found in budget.families.items():
+        cell = steered[family]
+        effect = f"{points(cell.effect)} [{points(cell.lo)}, {points(cell.hi)}]"
+        rows.append([family, str(cell.n), *(shown(found[name]) for name in names), effect])
+    return table(["family", "n", *names, "refine - placebo"], rows)
+
+
 def shown(found: Interval) -> str:
     """`41.2 [37.0, 45.1]` in points."""
     if found.mean is None:
@@ -296,6 +327,13 @@ def arm_json(budget: Budget, name: str, objective: str) -> dict[str, object]:
         found["oracle"] = {"mean": one.oracle, "lo": one.oracle_lo, "hi": one.oracle_hi, "n": one.episodes}
     spend = measured.spend
     return {**found, "episodes": spend.episodes, "turns": spend.turns, "tokens": spend.tokens}
+
+
+def family_json(budget: Budget, family: str, steered: Cell) -> dict[str, object]:
+    """One family as JSON-able data."""
+    fields = {"label", "n", "effect", "lo", "hi"}
+    arms = {name: one.model_dump(include={"mean", "lo", "hi", "n"}) for name, one in budget.families[family].items()}
+    return {**steered.model_dump(include=fields), "arms": arms}
 
 
 def contrast_json(one: Contrast) -> dict[str, object]:

@@ -2,11 +2,12 @@
 
     python bench/boundary.py FILE... [--figure docs/boundary.svg]
 
-Each FILE holds what `bench/arms.py` printed for one benchmark and worker; its last JSON line is read. The law to be
-tested says that steering pays where state is carried and resampling is dear. Draws refine - placebo, with its interval,
-over continue - random (what carried state alone gives) and over the cost of a fresh attempt of random@k in units of a
-refinement of refine@k: tokens where the worker has them, else turns. A point per benchmark and budget; hollow points
-are simulated workers. Prints a table, the rank correlation where there are four points or more, and last one JSON line.
+Each FILE holds what `bench/arms.py`, or `bench/humaneval.py` of the recorded model, printed for one benchmark and
+worker; its last JSON line is read. The law to be tested says that steering pays where state is carried and resampling
+is dear. Draws refine - placebo, with its interval, over continue - random (what carried state alone gives) and over the
+cost of a fresh attempt of random@k in units of a refinement of refine@k: tokens where the worker has them, else turns.
+A point per benchmark and budget; hollow points are simulated workers. Prints a table, the rank correlation where there
+are four points or more, and last one JSON line.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 app = new_app()
 COLOURS: Final = ("#1f5fbf", "#c4661f", "#1b7f5c", "#7a3fa0", "#6e6e6e", "#b0243a")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+SOURCES: Final = ("arms", "humaneval")
+"""The benches whose output has points."""
 LEAST: Final = 4
 """Points of which a rank correlation is told."""
 
@@ -70,7 +73,7 @@ def read(path: Path) -> list[Point]:
         raise UsageError(f"{path}: cannot be read: {error}") from error
     found = next((parsed for line in reversed(lines) if (parsed := _arms(line)) is not None), None)
     if found is None:
-        raise UsageError(f"{path}: holds no JSON line of bench/arms.py")
+        raise UsageError(f"{path}: holds no JSON line of bench/{' or '.join(f'{name}.py' for name in SOURCES)}")
     return [_point(found, budget) for budget in found["budgets"] if budget["steering"]["effect"] is not None]
 
 
@@ -79,7 +82,7 @@ def _arms(line: str) -> dict[str, Any] | None:
         found = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and found.get("bench") == "arms" and "budgets" in found else None
+    return found if isinstance(found, dict) and found.get("bench") in SOURCES and "budgets" in found else None
 
 
 def _point(found: dict[str, Any], budget: dict[str, Any]) -> Point:
@@ -196,7 +199,7 @@ def _text(one: Interval) -> str:
 
 @app.command()
 def boundary(
-    files: Annotated[list[Path], typer.Argument(help="Outputs of bench/arms.py.")],
+    files: Annotated[list[Path], typer.Argument(help="Outputs of bench/arms.py and humaneval.py.")],
     figure: Annotated[Path | None, typer.Option(help="File of the figure, .svg or .png.")] = None,
 ) -> None:
     """Plot the steering effect against state carried and the cost of a fresh attempt."""

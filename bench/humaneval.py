@@ -7,7 +7,8 @@ best of k fresh ones by the checker, `self-consistency@4` takes one of the large
 on the docstring's examples, `oracle@4` is the ceiling, and at two attempts `refine@2/ACTION` goes on from a first that
 failed.
 Without `--corpus` it is the recording that ships. Prints means and differences paired by task with 95 % intervals, the
-means by family, and how many of the refinements of failed attempts passed; last, one JSON line.
+means by family, and how many of the refinements of failed attempts passed; last, one JSON line, which
+`bench/boundary.py` reads.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from optimizers.intervals import Interval
     from optimizers.replay import Evidence
     from optimizers.replay.tree import Tree
+    from signatures.records import Attempt
 
 app = new_app()
 BENCHMARK: Final = "humaneval"
@@ -41,7 +43,9 @@ FRESH: Final = 4
 Values = dict[str, list[float | None]]
 """Task digest -> the value of an arm, in a list of its own."""
 PUBLISHED: Final = {("random@4", "self-consistency@4"): "+.12"}
-IN_FAMILIES: Final = ("blind", "random@2", "continue@2", "placebo@2", "random@4", "oracle@4")
+STEERED: Final = "examples"
+"""The action of refine@k that is shown where there is room for one: it tells most of what the checker saw."""
+IN_FAMILIES: Final = ("blind", "random@2", "continue@2", "placebo@2", f"refine@2/{STEERED}", "random@4", "oracle@4")
 """The arms that are shown by family: of a few tasks there is little to say."""
 AGAIN: Final = "(a fresh one)"
 SELF_REPAIR: Final = "Published of self-repair against as many fresh attempts: -.171 (n = 82)."
@@ -171,12 +175,44 @@ def _instead(trees: Mapping[str, Tree]) -> Refined:
 
 
 def said(one: Interval) -> str:
-    """A mean with its interval."""
-    return "-" if one.mean is None else f"{one.mean:+.3f} [{one.lo or 0.0:+.3f}, {one.hi or 0.0:+.3f}]"
+    """A mean with its interval, if there is one."""
+    if one.mean is None or one.lo is None or one.hi is None:
+        return "-" if one.mean is None else f"{one.mean:+.3f}"
+    return f"{one.mean:+.3f} [{one.lo:+.3f}, {one.hi:+.3f}]"
+
+
+def budget_of(trees: Mapping[str, Tree], gaps: Mapping[tuple[str, str], Interval]) -> dict[str, object]:
+    """Two attempts as a point of `bench/boundary.py`: steering, state carried, tokens of either kind of attempt."""
+    fresh = [seen.attempt for tree in trees.values() for seen in tree.roots]
+    again = [
+        child.attempt
+        for tree in trees.values()
+        for (_, action), children in tree.children.items()
+        for child in children
+        if action == STEERED
+    ]
+
+    def effect(pair: tuple[str, str]) -> dict[str, object]:
+        found = gaps[pair]
+        return {"n": found.n, "effect": found.mean, "lo": found.lo, "hi": found.hi}
+
+    def tokens(attempts: list[Attempt]) -> dict[str, float]:
+        known = [(one.cost.tokens_in or 0) + (one.cost.tokens_out or 0) for one in attempts]
+        return {"tokens": sum(known) / len(known)} if known else {}
+
+    return {
+        "attempts": 2,
+        "turns": 1,
+        "steering": effect((f"refine@2/{STEERED}", "placebo@2")),
+        "state": effect(("continue@2", "random@2")),
+        "fresh": tokens(fresh),
+        "refinement": tokens(again),
+    }
 
 
 async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
     """The lines of the tables, and all of it as JSON-able data."""
+    from experiments.gate.workers import said_of
     from optimizers.intervals import mean_interval, paired_interval
 
     found = await evidence_in(corpus)
@@ -193,6 +229,7 @@ async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
     gaps = {pair: paired_interval(arms[pair[0]], arms[pair[1]]) for pair in pairs}
     assert found.trees is not None
     families, ends = by_family(arms), refined(found.trees.trees)
+    worker = next(seen.attempt.worker for tree in found.trees.trees.values() for seen in tree.roots)
     shown = [(f"{a} - {b}", str(g.n), said(g), PUBLISHED.get((a, b), "")) for (a, b), g in gaps.items()]
     lines = [
         table(("arm", "n", "correct"), [(n, str(m.n), said(m).replace("+", "")) for n, m in means.items()]),
@@ -209,18 +246,24 @@ async def measure(corpus: Path) -> tuple[list[str], dict[str, object]]:
     ]
     data: dict[str, object] = {
         "bench": "humaneval",
+        "benchmark": BENCHMARK,
+        "worker": said_of(worker, BENCHMARK),
         "n": len(found.tasks),
         "correct": {name: one.model_dump(mode="json") for name, one in means.items()},
         "differences": {f"{a} - {b}": one.model_dump(mode="json") for (a, b), one in gaps.items()},
-        "families": {f: {name: one.mean for name, one in cells.items()} for f, cells in families.items()},
+        "families": {
+            family: {name: one.model_dump(mode="json") for name, one in cells.items()}
+            for family, cells in families.items()
+        },
         "refined": {action: one._asdict() for action, one in ends.items()},
+        "budgets": [budget_of(found.trees.trees, gaps)],
     }
     return lines, data
 
 
 def _row(cells: Mapping[str, Interval]) -> list[str]:
     """How many tasks, and each arm's mean."""
-    return [str(cells["blind"].n), *("-" if one.mean is None else f"{one.mean:.3f}" for one in cells.values())]
+    return [str(cells["blind"].n), *(said(one).replace("+", "") for one in cells.values())]
 
 
 @app.command()

@@ -47,6 +47,23 @@ def instructions(tools: Iterable[ToolSpec]) -> str:
     return INSTRUCTIONS + tool_list(tools)
 
 
+def reply_schema(tools: Iterable[ToolSpec]) -> dict[str, object]:
+    """The JSON schema of a readable reply: a call of one of these tools with arguments that it takes, or an answer."""
+    shared: dict[str, object] = {}
+    replies = [_exactly({"answer": {"type": "string"}})]
+    for tool in tools:
+        arguments = json.loads(tool.parameters_json)
+        # references are read from the root of the whole schema
+        shared |= arguments.pop("$defs", {})
+        replies.append(_exactly({"tool": {"const": tool.name}, "arguments": arguments}))
+    return {"anyOf": replies, "$defs": shared} if shared else {"anyOf": replies}
+
+
+def _exactly(properties: Mapping[str, object]) -> dict[str, object]:
+    names = list(properties)
+    return {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
+
+
 def read_reply(text: str) -> ToolCall | Answer | Unreadable:
     """The first JSON object in `text` with `tool` or `answer`; prose and fences around it do no harm."""
     found = None

@@ -15,7 +15,7 @@ from pydantic import Field
 from controllers.conversation import Conversation, Protocol
 from controllers.lm import make_lm
 from controllers.local.options import SAVED
-from controllers.replies import instructions
+from controllers.replies import instructions, reply_schema
 from controllers.worlds import World
 from controllers.worlds.granted import granted
 from signatures.digest import canonical_json, digest_of
@@ -49,6 +49,8 @@ class ChatConfig(Record):
     "without a world: hand the conversation on as the state"
     send_seed: Annotated[bool | None, Field(exclude_if=_not_said)] = None
     "send the attempt's seed with each request, unless the model's settings hold one; None: to a local model alone"
+    guided: Annotated[bool | None, Field(exclude_if=_not_said)] = None
+    "with tools in json: send the JSON schema of a readable reply with each request; None: to a local model alone"
 
 
 class ChatWorker:
@@ -74,6 +76,8 @@ class ChatWorker:
         params = {name: canonical_json(value) for name, value in sorted(self._settings().items())}
         tools = self._world.tools() if self._world else ()
         told = {"config": digest_of(self._config), "tools": digest_of(*tools), "protocol": self._config.protocol}
+        if self._guided():
+            told["replies"] = "json schema"
         return WorkerFingerprint(name="chat", model=self._lm.model, params={**params, **told})
 
     async def attempt(self, task: Task, context: AttemptContext, start: str | None) -> AttemptResult:
@@ -105,10 +109,16 @@ class ChatWorker:
 
     def _seed(self, context: AttemptContext) -> int | None:
         """The seed to send: attempts differ by it, and the same attempt of a local model is sampled alike again."""
-        send = self._config.send_seed
-        if send is None:
-            send = self._lm.model.startswith(SAVED)
+        send = self._by_default(self._config.send_seed)
         return context.seed % SEEDS if send and "seed" not in self._settings() else None
+
+    def _guided(self) -> bool:
+        """Whether replies are held to a schema: a model of half a billion weights calls tools that do not exist."""
+        return bool(self._world) and self._config.protocol == "json" and self._by_default(self._config.guided)
+
+    def _by_default(self, said: bool | None) -> bool:
+        """What the config says, or whether the model is a local one."""
+        return self._lm.model.startswith(SAVED) if said is None else said
 
     def _request(self, world: World | None, seed: int | None, messages: list[Message]) -> Request:
         """The request for `messages`, with the sampling settings of the model."""
@@ -127,6 +137,8 @@ class ChatWorker:
             config = request_from_openai_chat(body).config
         if seed is not None:
             config = replace(config, seed=seed)
+        if world and self._guided():
+            config = replace(config, response_format={"type": "json_schema", "schema": reply_schema(world.tools())})
         return Request(model=self._lm.model, system=system, messages=messages, tools=tools, config=config)
 
     def _settings(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from optimizers.gate.exact import Sides
 from optimizers.gate.pareto import change_of
-from optimizers.gate.power import pairs_needed
+from optimizers.gate.power import mcnemar_pairs, pairs_needed
 from optimizers.gate.records import Change, Decided, Decision, Evidence
 from signatures.records import Finite, NonNegative, Record
 
@@ -193,18 +193,32 @@ def power_for(evidence: Evidence, effect: float) -> float | None:
 def _power_words(question: Question, power: float | None) -> str:
     primary, effect = question.primary, question.min_effect or 0.0
     head = "promising, underpowered" if primary.p <= question.alpha else "underpowered"
-    tail = "" if power is None else f"; {primary.n} pairs have power {power:.2f}"
+    tail = "" if power is None else f"; {primary.n} pairs have power {power:.2f}{_exact_words(question, effect)}"
     if not primary.sd:
         return f"{head}: the {primary.n} pairs show no spread to plan with{tail}"
     pairs = _pairs_words(question, effect, primary.sd)
     return f"{head}: at that spread {effect * _points(question, primary):.3g} points need {pairs}{tail}"
 
 
+def _exact_words(question: Question, effect: float) -> str:
+    """What the test that decides needs: of few pairs of pass and fail the normal approximation promises too much."""
+    primary = question.primary
+    if primary.kind != "pass/fail" or not effect > 0:
+        return ""
+    share = (primary.wins + primary.losses) / primary.n
+    needed = mcnemar_pairs(effect, share, alpha=question.alpha)
+    return "" if needed is None else f" in the exact test, which needs about {_rounded(needed):,}"
+
+
 def _pairs_words(question: Question, effect: float, sd: float) -> str:
     """Rounded to five, since a plan is no more exact; both at the level 2 alpha, of which each side has alpha."""
     counts = (pairs_needed(effect, sd, alpha=2 * question.alpha, sides=sides) or 0 for sides in _SIDES)
-    one, two = (count if count < 100 else 5 * round(count / 5) for count in counts)
+    one, two = (_rounded(count) for count in counts)
     return f"about {one:,} pairs one-sided, {two:,} two-sided"
+
+
+def _rounded(count: int) -> int:
+    return count if count < 100 else 5 * round(count / 5)
 
 
 def _summary(question: Question, one: Evidence) -> str:

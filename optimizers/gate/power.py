@@ -26,6 +26,9 @@ SIMULATED: Final = 1_000
 """Tasks up to which the betting test's power is simulated; above, it is the normal test's, which is too high: there by
 0.03 to 0.06 where the spread is a quarter of the bound or more, by up to 0.14 where it is a tenth."""
 
+MOST_PAIRS: Final = 10_000
+"""Beyond it no number of pairs is told."""
+
 POINTS: Final = 16
 """Differences among which the least one that is found is interpolated."""
 
@@ -119,6 +122,26 @@ def mcnemar_mde(discordant: float, n: int, *, alpha: float = 0.025) -> float | N
     while hi - lo > 1e-4:
         middle = (lo + hi) / 2
         enough = mcnemar_power(middle, discordant, n, alpha=alpha) >= ENOUGH
+        lo, hi = (lo, middle) if enough else (middle, hi)
+    return hi
+
+
+@lru_cache(maxsize=4096)
+def mcnemar_pairs(effect: float, discordant: float, *, alpha: float = 0.025) -> int | None:
+    """Pairs at which the exact test finds `effect` with power 0.8 at that share of discordant pairs; None: over some 10,000.
+
+    Within a few pairs, as the power of an exact test is a saw in n. Raises UsageError where the effect is not above 0.
+    """
+    if not effect > 0:
+        raise UsageError(f"effect {effect}: pairs are planned for a difference above 0")
+    lo, hi = 1, 2
+    while mcnemar_power(effect, discordant, hi, alpha=alpha) < ENOUGH:
+        lo, hi = hi, 2 * hi
+        if lo > MOST_PAIRS:
+            return None
+    while hi - lo > 1:
+        middle = (lo + hi) // 2
+        enough = mcnemar_power(effect, discordant, middle, alpha=alpha) >= ENOUGH
         lo, hi = (lo, middle) if enough else (middle, hi)
     return hi
 

@@ -15,6 +15,7 @@ from controllers.replies import (
     encodable,
     instructions,
     read_reply,
+    reply_schema,
     tool_call,
     tool_result,
 )
@@ -79,3 +80,34 @@ def test_the_instructions_list_every_tool() -> None:
 
 def test_a_result_is_told_as_json() -> None:
     assert json.loads(tool_result("look", "é", True)) == {"tool": "look", "failed": True, "result": "é"}
+
+
+ARGUMENTS = {
+    "type": "object",
+    "properties": {"mode": {"$ref": "#/$defs/Mode"}},
+    "required": ["mode"],
+    "$defs": {"Mode": {"enum": ["fast", "slow"]}},
+}
+
+
+def test_the_schema_holds_every_tool_and_the_definitions_that_they_refer_to() -> None:
+    tool = ToolSpec(name="set", description="Set it.", parameters_json=json.dumps(ARGUMENTS))
+    schema = reply_schema([tool])
+    arguments = {name: about for name, about in ARGUMENTS.items() if name != "$defs"}
+    assert schema == {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {"answer": {"type": "string"}},
+                "required": ["answer"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": {"tool": {"const": "set"}, "arguments": arguments},
+                "required": ["tool", "arguments"],
+                "additionalProperties": False,
+            },
+        ],
+        "$defs": ARGUMENTS["$defs"],
+    }

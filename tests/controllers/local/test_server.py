@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dspy
@@ -22,6 +23,7 @@ from controllers.policies import View
 from controllers.policies.lm import LMPolicy
 from controllers.testing_workers import a_context
 from controllers.workers.chat import ChatWorker
+from controllers.worlds import ToolSpec
 from signatures.errors import ProviderError
 from signatures.records import Task
 from tests.controllers.serving import small_model
@@ -115,6 +117,43 @@ async def test_a_policy_on_a_local_model_always_parses(lm: dspy.LM) -> None:
         found = await policy.decide(View(TASK, {"attempts": 1.0}, legal, ()))
         assert len(set(found.weights.values())) > 1  # uniform is what an answer that does not parse gives
         assert sum(found.weights.values()) == pytest.approx(1.0)
+
+
+class Notebook:
+    """A world of one tool, which keeps the colours that it was given."""
+
+    def __init__(self) -> None:
+        self.colours: list[object] = []
+
+    def session(self, task_digest: str, start: str | None) -> Notebook:
+        return self
+
+    def tools(self) -> tuple[ToolSpec, ...]:
+        colour = {"$ref": "#/$defs/Colour"}
+        about = {"type": "object", "properties": {"colour": colour}, "required": ["colour"]}
+        about["$defs"] = {"Colour": {"enum": ["red", "green"]}}
+        return (ToolSpec(name="write", description="Write a colour.", parameters_json=json.dumps(about)),)
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
+        self.colours.append(arguments.get("colour"))
+        return "written", tool != "write"
+
+    def snapshot(self) -> str:
+        return repr(self.colours)
+
+
+async def test_a_model_of_no_skill_calls_the_tools_that_there_are(lm: dspy.LM) -> None:
+    kinds = set()
+    for seed in range(4):
+        world = Notebook()
+        worker = ChatWorker(lm.copy(max_tokens=40), world=world)
+        result = await worker.attempt(TASK, a_context(seed=seed, turns_limit=2), None)
+        cut = [event for event in result.trace if event.name == "length"]
+        kinds |= {event.kind for event in result.trace}
+        assert set(world.colours) <= {"red", "green"}
+        assert not [event for event in result.trace if event.failed and event not in cut and event.name != "reply"]
+        assert cut or not [event for event in result.trace if event.name == "reply"]
+    assert "message" in kinds
 
 
 async def test_a_killed_child_is_a_provider_error_and_the_next_call_starts_another(

@@ -15,6 +15,7 @@ import pytest
 
 from controllers import Worker
 from controllers.local.engine import AsyncChatEngine, ChatEngine, FixedSource
+from controllers.replies import reply_schema
 from controllers.scripted_engine import scripted_lm
 from controllers.testing_workers import WorkerContract, a_context
 from controllers.workers.chat import ChatConfig, ChatWorker
@@ -290,6 +291,30 @@ async def test_a_local_model_gets_the_seed_of_each_attempt(provider: Provider) -
         await ChatWorker(lm).attempt(TASK, a_context(seed=seed), None)
     await ChatWorker(lm, config=ChatConfig(send_seed=False)).attempt(TASK, a_context(seed=3), None)
     assert [body.get("seed") for body in provider.bodies] == [1, 2, None]
+
+
+async def test_a_local_model_is_held_to_the_tools_that_it_may_call(provider: Provider) -> None:
+    source = FixedSource(f"http://127.0.0.1:{provider.server_port}/v1", "small")
+    lm = dspy.LM("local/small", engine=ChatEngine(source), async_engine=AsyncChatEngine(source))
+    guided, free = (ChatWorker(lm, world=LampWorld(), config=ChatConfig(guided=guided)) for guided in (None, False))
+    for worker in (guided, free, ChatWorker(lm)):
+        await worker.attempt(TASK, a_context(turns_limit=1), None)
+    sent = [body.get("response_format") for body in provider.bodies]
+    assert sent[0] == {
+        "type": "json_schema",
+        "json_schema": {"name": "response", "schema": reply_schema(LampWorld().tools())},
+    }
+    assert sent[1:] == [None, None]
+    assert guided.fingerprint.params["replies"] == "json schema"
+    assert "replies" not in free.fingerprint.params
+
+
+async def test_a_provider_is_sent_a_schema_only_where_the_config_says_so(provider: Provider, lm: dspy.LM) -> None:
+    for guided in (None, True):
+        config = ChatConfig(guided=guided)
+        await ChatWorker(lm, world=LampWorld(), config=config).attempt(TASK, a_context(turns_limit=1), None)
+    assert ["response_format" in body for body in provider.bodies] == [False, True]
+    assert "guided" not in ChatConfig().content()
 
 
 def test_a_named_model_without_its_key_is_refused() -> None:

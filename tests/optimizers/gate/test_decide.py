@@ -75,6 +75,13 @@ def test_six_wins_of_sixteen_are_promising_and_underpowered() -> None:
     assert words in found.reasons[0]
 
 
+def test_the_exact_test_says_what_it_needs_itself() -> None:
+    """Two of 34 pairs differ: the normal approximation says 36 pairs, and 34 have next to no power."""
+    words = pass_fail(2, 0, 32, min_effect=0.1).reasons[0]
+    assert "10 points need about 36 pairs one-sided, 45 two-sided" in words
+    assert words.endswith("34 pairs have power 0.12 in the exact test, which needs about 78")
+
+
 def test_without_a_registered_effect_the_same_pairs_are_promoted() -> None:
     assert pass_fail(6, 0, 10).decision == "promote"
 

@@ -8,6 +8,7 @@ from optimizers.gate.exact import sign_p
 from optimizers.gate.power import (
     BettingTest,
     mcnemar_mde,
+    mcnemar_pairs,
     mcnemar_power,
     normal_power,
     pairs_needed,
@@ -85,3 +86,17 @@ def test_many_tasks_take_the_normal_power() -> None:
 def test_differences_are_named_by_their_digits(effect: float, key: str) -> None:
     assert power_key(effect) == key
     assert float(power_key(effect)) == effect
+
+
+@pytest.mark.parametrize(("effect", "discordant"), [(0.1, 0.06), (0.1, 0.3), (0.2, 0.5)])
+def test_mcnemar_pairs_have_the_power_and_far_fewer_do_not(effect: float, discordant: float) -> None:
+    n = mcnemar_pairs(effect, discordant)
+    assert n is not None
+    assert mcnemar_power(effect, discordant, n) >= 0.8 > mcnemar_power(effect, discordant, n - 1)
+    assert mcnemar_power(effect, discordant, n * 4 // 5) < 0.8
+
+
+def test_more_pairs_than_are_counted_are_not_told() -> None:
+    assert mcnemar_pairs(0.002, 0.5) is None
+    with pytest.raises(UsageError):
+        mcnemar_pairs(0.0, 0.5)
