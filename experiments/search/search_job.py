@@ -115,11 +115,12 @@ async def _stages(
         main = await search_main(job)
         rival = await search_rival(job, main)
         found = await _decided(job, main, rival)
-    evaluator = aside_evaluator(job) if parts.recorded else evaluator_of(parts, split="dev", namespace="dev")
-    seed = seed_of("dev", config.seed)
-    with progress_bar(console, "re-estimate on dev", len(found.members) + len(found.rivals)) as step:
-        members = await score_candidates(evaluator, found.members, parts.splits.dev, seed=seed, step=step)
-        others = await score_candidates(evaluator, found.rivals, parts.splits.dev, seed=seed, step=step)
+        # On a recording the re-estimate is a replay, and may ask the model again.
+        evaluator = aside_evaluator(job) if parts.recorded else evaluator_of(parts, split="dev", namespace="dev")
+        seed = seed_of("dev", config.seed)
+        with progress_bar(console, "re-estimate on dev", len(found.members) + len(found.rivals)) as step:
+            members = await score_candidates(evaluator, found.members, parts.splits.dev, seed=seed, step=step)
+            others = await score_candidates(evaluator, found.rivals, parts.splits.dev, seed=seed, step=step)
     require_unchanged(folder / "manifest.json", definition_of_done(parts.benchmark, parts.splits))
     await run_probes(parts.setup.judge, parts.benchmark.probes())
     outcome = Outcome(

@@ -128,9 +128,10 @@ def mcnemar_mde(discordant: float, n: int, *, alpha: float = 0.025) -> float | N
 
 @lru_cache(maxsize=4096)
 def mcnemar_pairs(effect: float, discordant: float, *, alpha: float = 0.025) -> int | None:
-    """Pairs at which the exact test finds `effect` with power 0.8 at that share of discordant pairs; None: over some 10,000.
+    """Pairs at which the exact test finds `effect` with power 0.8 at that share of discordant pairs.
 
-    Within a few pairs, as the power of an exact test is a saw in n. Raises UsageError where the effect is not above 0.
+    None: over some 10,000. Right within a few pairs, as the power of an exact test is a saw in n. Raises UsageError
+    where the effect is not above 0.
     """
     if not effect > 0:
         raise UsageError(f"effect {effect}: pairs are planned for a difference above 0")

@@ -11,6 +11,7 @@ import pytest
 from pydantic import JsonValue
 
 from controllers.baselines import recorded_arms, seed_candidate
+from controllers.scripted_engine import scripted_lm
 from controllers.workers.recorded import RecordedWorker
 from experiments.places import claim
 from experiments.search.replayed import aside_evaluator, score_arm_recorded
@@ -54,6 +55,14 @@ def test_a_search_on_a_recording_ends_without_an_attempt(root: Path, capsys: pyt
     told = capsys.readouterr().out
     assert "nothing is attempted. 4 tasks to learn from, 4 to compare candidates on, 6 kept aside" in told
     assert "not shown live until a gate has run" in told
+
+
+def test_the_re_estimate_of_a_model_policy_may_ask_the_model_again(root: Path) -> None:
+    lm, engine = scripted_lm(lambda prompt: "no fields at all")
+    given = replace(on_recording(root), lm=lm)
+    result: dict[str, Any] = asyncio.run(run_search(given, claim(given.config, given.manifest)))
+    assert engine.prompts
+    assert None not in [row["values"]["correct"]["mean"] for row in result["rows"]]
 
 
 def test_the_tasks_kept_aside_are_search_tasks_that_nothing_else_uses() -> None:
