@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from controllers.local.options import SAVED
 from controllers.program import controller_of
 from experiments.gate.report import Contrast, GateReport, publish
 from experiments.gate.run_folder import claim_folder
@@ -68,7 +69,7 @@ def gate_command(config: DemoteConfig, found: Material, demoted: Path) -> str:
     fields: dict[str, object] = {
         "attempts": config.attempts,
         "turns": config.turns,
-        "lm": config.lm or found.models[0],
+        "lm": config.lm or _asked_as(found.models[0]),
         "api_base": config.api_base,
         "worker": config.worker,
         "root": config.root,
@@ -81,6 +82,13 @@ def gate_command(config: DemoteConfig, found: Material, demoted: Path) -> str:
     ]
     sides = ["--candidate", str(demoted), "--baseline", config.controller, "--benchmark", config.benchmark]
     return shlex.join(["python", "-m", "experiments.gate_run", "register", *sides, *given])
+
+
+def _asked_as(model: str) -> str:
+    """The model string to give: of a local model only the file's name was saved, not where it lies."""
+    if not model.startswith(SAVED):
+        return model
+    return f"local:PATH/{model.removeprefix(SAVED).partition('@')[0]}.gguf"
 
 
 def report_of(config: DemoteConfig, found: Material, proposal: Proposal, *, notes: tuple[str, ...]) -> GateReport:

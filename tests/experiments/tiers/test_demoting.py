@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def test_the_gates_command_names_the_model_as_it_was_named_here(recorded: Record
     config = demote_config(recorded.root, recorded.controller, lm="local:small.gguf")
     found = asyncio.run(material_of(config, model()[0]))
     assert "lm=local:small.gguf" in shlex.split(gate_command(config, found, Path("demoted.json")))
+
+
+def test_of_a_local_model_that_was_not_named_the_gates_command_says_which_file(recorded: Recorded) -> None:
+    config = demote_config(recorded.root, recorded.controller)
+    found = replace(asyncio.run(material_of(config, model()[0])), models=("local/small@0123456789ab",))
+    assert "lm=local:PATH/small.gguf" in shlex.split(gate_command(config, found, Path("demoted.json")))
 
 
 @pytest.mark.slow
