@@ -24,7 +24,7 @@ MOST_FAMILIES: Final = 16
 LEAST_SHOWN: Final = 10
 """Tasks of a group that is drawn: the interval of fewer would dwarf the others; the JSON has them all."""
 COLOURS: Final = ("#1f5fbf", "#c4661f", "#1b7f5c", "#7a3fa0", "#6e6e6e")
-TITLES: Final[Mapping[str, str]] = {
+TITLES: Final[Mapping[Panel, str]] = {
     "budget": "budget: turns per attempt, a line per attempts",
     "noise": "worker noise, a line per turns per attempt",
     "difficulty": "difficulty of the task",
@@ -128,16 +128,15 @@ def draw_surface(path: Path, cells: Sequence[Cell], title: str) -> None:
     """Write one PNG with a panel for each part of the surface that was measured: effects in points, with intervals."""
     from matplotlib.figure import Figure
 
-    panels = [panel for panel in TITLES if any(cell.panel == panel and cell.effect is not None for cell in cells)]
-    figure = Figure(figsize=(5.2 * max(1, len(panels)), 5.2), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, max(1, len(panels)), squeeze=False)[0], panels, strict=False):
-        chosen = [cell for cell in cells if cell.panel == panel and cell.effect is not None]
+    drawn = {panel: chosen for panel in TITLES if (chosen := _drawn(cells, panel))}
+    figure = Figure(figsize=(5.2 * max(1, len(drawn)), 5.2), layout="constrained")
+    places = figure.subplots(1, max(1, len(drawn)), squeeze=False)[0]
+    for axes, (panel, chosen) in zip(places, drawn.items(), strict=False):
         if panel == "budget":
             _lines(axes, [(f"{c.attempts} attempts", float(c.turns), c) for c in chosen], "turns per attempt")
         elif panel == "noise":
             _lines(axes, [(f"{c.turns} turns", c.noise or 0.0, c) for c in chosen], "worker noise")
         else:
-            chosen = [cell for cell in chosen if cell.n >= LEAST_SHOWN]
             largest = sorted(chosen, key=lambda cell: -cell.n)[:MOST_FAMILIES]
             _rows(axes, [cell for cell in chosen if cell in largest])
         shown = (
@@ -149,6 +148,12 @@ def draw_surface(path: Path, cells: Sequence[Cell], title: str) -> None:
         axes.grid(alpha=0.2)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     figure.savefig(path, dpi=120)
+
+
+def _drawn(cells: Sequence[Cell], panel: Panel) -> list[Cell]:
+    """The cells of a panel that were measured; groups of tasks only where they are large enough."""
+    least = LEAST_SHOWN if panel in ("difficulty", "family") else 0
+    return [cell for cell in cells if cell.panel == panel and cell.effect is not None and cell.n >= least]
 
 
 def _by_blind(blind: Values) -> dict[str, set[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 from controllers.baselines import control_arms
 from experiments.gate.arms.contrasts import Measured, Terms
@@ -91,3 +92,16 @@ def test_the_picture_is_drawn_whatever_is_there(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.png"
         draw_surface(path, cells, "a title")
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_panel_with_small_groups_alone_is_not_drawn(tmp_path: Path) -> None:
+    def cell(panel: str, n: int) -> Cell:
+        ends = {"n": n, "baseline": 0.1, "candidate": 0.2, "effect": 0.1, "lo": 0.0, "hi": 0.2}
+        return Cell.model_validate({"panel": panel, "label": "one", "attempts": 3, "turns": 5, **ends})
+
+    shapes = []
+    for families in (9, 10):
+        path = tmp_path / f"{families}.png"
+        draw_surface(path, [cell("difficulty", 10), cell("family", families)], "a title")
+        shapes.append(imread(path).shape[1])
+    assert shapes[1] == 2 * shapes[0]
