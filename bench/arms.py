@@ -133,10 +133,10 @@ async def measure_budget(bench: Bench, arms: Arms) -> Budget:
     fresh = costs(await attempts_of(bench, measured[arms.random.name]))
     refined = await attempts_of(bench, measured[arms.refine.name])
     again = costs(attempt for attempt in refined if attempt.parent_id is not None)
-    return Budget(arms, measured, within, await by_family(bench, arms, measured), fresh, again)
+    return Budget(arms, measured, within, await families_of(bench, arms, measured), fresh, again)
 
 
-async def by_family(bench: Bench, arms: Arms, measured: Mapping[str, Measured]) -> dict[str, dict[str, Interval]]:
+async def families_of(bench: Bench, arms: Arms, measured: Mapping[str, Measured]) -> dict[str, dict[str, Interval]]:
     """The primary objective of every arm and the best of random@k, family by family; a task may be in several."""
     benchmark = bench.parts.benchmark
     primary = benchmark.objectives[0].name

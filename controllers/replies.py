@@ -18,6 +18,8 @@ You work with tools. Each of your replies is exactly one JSON object and nothing
 The tools:
 """
 
+DEFINED: Final = '"#/$defs/'
+"""How a JSON schema's text refers to one of its definitions."""
 _OBJECT_START: Final = re.compile(r"\{")
 
 
@@ -52,9 +54,9 @@ def reply_schema(tools: Iterable[ToolSpec]) -> dict[str, object]:
     shared: dict[str, object] = {}
     replies = [_exactly({"answer": {"type": "string"}})]
     for tool in tools:
-        arguments = json.loads(tool.parameters_json)
-        # references are read from the root of the whole schema
-        shared |= arguments.pop("$defs", {})
+        # references are read from the root of the whole schema, where two tools may define one name differently
+        arguments = json.loads(tool.parameters_json.replace(DEFINED, f"{DEFINED}{tool.name}-"))
+        shared |= {f"{tool.name}-{name}": about for name, about in arguments.pop("$defs", {}).items()}
         replies.append(_exactly({"tool": {"const": tool.name}, "arguments": arguments}))
     return {"anyOf": replies, "$defs": shared} if shared else {"anyOf": replies}
 

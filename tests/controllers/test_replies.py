@@ -91,23 +91,28 @@ ARGUMENTS = {
 
 
 def test_the_schema_holds_every_tool_and_the_definitions_that_they_refer_to() -> None:
-    tool = ToolSpec(name="set", description="Set it.", parameters_json=json.dumps(ARGUMENTS))
-    schema = reply_schema([tool])
-    arguments = {name: about for name, about in ARGUMENTS.items() if name != "$defs"}
-    assert schema == {
-        "anyOf": [
-            {
-                "type": "object",
-                "properties": {"answer": {"type": "string"}},
-                "required": ["answer"],
-                "additionalProperties": False,
-            },
-            {
-                "type": "object",
-                "properties": {"tool": {"const": "set"}, "arguments": arguments},
-                "required": ["tool", "arguments"],
-                "additionalProperties": False,
-            },
-        ],
-        "$defs": ARGUMENTS["$defs"],
-    }
+    slower = json.dumps(ARGUMENTS).replace("fast", "slower")
+    tools = [
+        ToolSpec(name="set", description="Set it.", parameters_json=json.dumps(ARGUMENTS)),
+        ToolSpec(name="change", description="Change it.", parameters_json=slower),
+    ]
+    schema = reply_schema(tools)
+    assert schema["$defs"] == {"set-Mode": {"enum": ["fast", "slow"]}, "change-Mode": {"enum": ["slower", "slow"]}}
+
+    def exactly(**properties: object) -> dict[str, object]:
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+
+    def arguments(tool: str) -> dict[str, object]:
+        mode = {"$ref": f"#/$defs/{tool}-Mode"}
+        return {"type": "object", "properties": {"mode": mode}, "required": ["mode"]}
+
+    assert schema["anyOf"] == [
+        exactly(answer={"type": "string"}),
+        exactly(tool={"const": "set"}, arguments=arguments("set")),
+        exactly(tool={"const": "change"}, arguments=arguments("change")),
+    ]
