@@ -39,8 +39,8 @@ from experiments.gate.arms.contrasts import (
     split_of,
 )
 from experiments.gate.arms.steering import Arms, arms_at
-from experiments.gate.arms.surface import Cell, difficulty_cells
-from experiments.gate.arms.within import Within, look_within
+from experiments.gate.arms.surface import Cell, by_family, difficulty_cells
+from experiments.gate.arms.within import Looked, Within, look_into, within_of
 from experiments.gate.arms.workbench import opened, probe, ready_for
 from experiments.gate.report import Contrast, interval_text, level, points, table
 from experiments.gate.workers import said_of
@@ -124,37 +124,33 @@ async def measure_budget(bench: Bench, arms: Arms) -> Budget:
             bench.parts, arm, bench.tasks, seeds=bench.seeds, namespace="arms", step=lambda: None
         )
         print(f"  {arm.name} of {arm.attempts} x {arm.turns_per_attempt}", file=sys.stderr, flush=True)
-    within = {
-        arm.name: await look_within(
-            bench.parts, measured[arm.name], bench.tasks, bench.ceiling, retest=0, step=lambda: None
-        )
+    looked = {
+        arm.name: await look_into(bench.parts, measured[arm.name], bench.tasks, bench.ceiling, retest=0)
         for arm in arms.inside
     }
+    within = {name: within_of(name, tuple(each.values())) for name, each in looked.items()}
+    families = families_of(bench, measured, arms.random.name, looked[arms.random.name])
     fresh = costs(await attempts_of(bench, measured[arms.random.name]))
     refined = await attempts_of(bench, measured[arms.refine.name])
     again = costs(attempt for attempt in refined if attempt.parent_id is not None)
-    return Budget(arms, measured, within, await families_of(bench, arms, measured), fresh, again)
+    return Budget(arms, measured, within, families, fresh, again)
 
 
-async def families_of(bench: Bench, arms: Arms, measured: Mapping[str, Measured]) -> dict[str, dict[str, Interval]]:
-    """The primary objective of every arm and the best of random@k, family by family; a task may be in several."""
+def families_of(
+    bench: Bench, measured: Mapping[str, Measured], random: str, looked: Mapping[str, Looked]
+) -> dict[str, dict[str, Interval]]:
+    """The primary objective of every arm and the best of `random`, family by family; a task may be in several."""
     benchmark = bench.parts.benchmark
-    primary = benchmark.objectives[0].name
-    split = split_of(bench.parts, bench.tasks)
-    members: dict[str, list[Task]] = {}
-    for task in bench.tasks:
-        for family in benchmark.families(split).get(task.digest, ()):
-            members.setdefault(family, []).append(task)
+    values = {name: one.values(benchmark.objectives[0].name) for name, one in measured.items()}
+    families = benchmark.families(split_of(bench.parts, bench.tasks))
     found: dict[str, dict[str, Interval]] = {}
-    for family, tasks in sorted(members.items()):
-        digests = {task.digest for task in tasks}
+    for family, tasks in by_family(families, [task.digest for task in bench.tasks]).items():
+        best = within_of(random, [one for task, one in looked.items() if task in tasks])
         found[family] = {
-            name: mean_interval({task: each for task, each in one.values(primary).items() if task in digests})
-            for name, one in measured.items()
+            name: mean_interval({task: each for task, each in arm.items() if task in tasks})
+            for name, arm in values.items()
         }
-        random = measured[arms.random.name]
-        best = await look_within(bench.parts, random, tasks, bench.ceiling, retest=0, step=lambda: None)
-        found[family][f"oracle of {arms.random.name}"] = Interval(
+        found[family][f"oracle of {random}"] = Interval(
             mean=best.oracle,
             lo=best.oracle_lo,
             hi=best.oracle_hi,
@@ -202,9 +198,9 @@ def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[s
     rows: list[dict[str, object]] = []
     for budget, contrasts in zip(budgets, found, strict=True):
         steered = difficulty_cells(three(budget), families, terms)
-        by_family = {cell.label: cell for cell in steered if cell.panel == "family"}
+        cells = {cell.label: cell for cell in steered if cell.panel == "family"}
         pages += [f"**{budget.said}**", arm_table(bench, budget), contrast_table(contrasts), cost_line(budget)]
-        pages.append(family_table(budget, by_family))
+        pages.append(family_table(budget, cells))
         rows.append(
             {
                 "attempts": budget.arms.random.attempts,
@@ -213,7 +209,7 @@ def told(bench: Bench, budgets: Sequence[Budget], config: GateAConfig) -> dict[s
                 "steering": contrast_json(contrasts[0]),
                 "state": contrast_json(contrasts[1]),
                 "further": [contrast_json(one) for one in contrasts[2:]],
-                "families": [family_json(budget, label, cell) for label, cell in by_family.items()],
+                "families": [family_json(budget, label, cell) for label, cell in cells.items()],
                 "fresh": budget.fresh,
                 "refinement": budget.again,
             }

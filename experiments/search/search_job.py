@@ -218,8 +218,10 @@ async def _arms(job: Job) -> Mapping[str, Scores]:
     on_dev: dict[str, Scores] = {}
     search = evaluator_of(parts, split="search", namespace="arms")
     dev = evaluator_of(parts, split="dev", namespace="arms")
-    told = recorded_arms(config.attempts, config.turns, parts.actions[1:])
-    arms = told if parts.recorded else arms_of(config, parts.actions)
+    if parts.recorded:
+        arms = recorded_arms(config.attempts, config.turns, parts.actions[1:])
+    else:
+        arms = arms_of(config, parts.actions)
     with progress_bar(job.console, f"{len(arms)} control arms", len(arms)) as step:
         for arm in arms:
             if parts.recorded:

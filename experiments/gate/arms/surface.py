@@ -96,7 +96,7 @@ def difficulty_cells(
     grouped: list[tuple[Panel, dict[str, set[str]]]] = [
         ("difficulty", _by_blind(blind.values(terms.primary))),
         ("difficulty", _by_count(families, ours)),
-        ("family", _by_family(families, ours)),
+        ("family", by_family(families, ours)),
     ]
     return [
         cell_of(
@@ -114,7 +114,7 @@ def leave_one_out(
     treatment: Values, control: Values, families: Mapping[str, Sequence[str]], objective: str
 ) -> tuple[float, float] | None:
     """Least and largest effect when the tasks of one family are left out; None with fewer than two families."""
-    groups = _by_family(families, treatment)
+    groups = by_family(families, treatment)
     effects = []
     for left_out in groups.values():
         rest = set(treatment) - left_out
@@ -176,7 +176,7 @@ def _by_count(families: Mapping[str, Sequence[str]], tasks: Iterable[str]) -> di
     return {f"{count} families": found[count] for count in sorted(found)} if len(found) > 1 else {}
 
 
-def _by_family(families: Mapping[str, Sequence[str]], tasks: Iterable[str]) -> dict[str, set[str]]:
+def by_family(families: Mapping[str, Sequence[str]], tasks: Iterable[str]) -> dict[str, set[str]]:
     """Tasks by family; one with two families is in both."""
     found: dict[str, set[str]] = {}
     for task in tasks:

@@ -71,7 +71,7 @@ class Within(Record):
         return self.flipped / self.retested if self.retested else None
 
 
-class _Looked(NamedTuple):
+class Looked(NamedTuple):
     """One episode whose attempts are judged."""
 
     first: float
@@ -89,6 +89,15 @@ async def look_within(
 
     The first seed counts. Nothing is attempted again. Raises StoreError, Outage.
     """
+    found = await look_into(wired, measured, tasks, ledger, retest=retest)
+    step()
+    return within_of(measured.name, tuple(found.values()))
+
+
+async def look_into(
+    wired: Wired, measured: Measured, tasks: Sequence[Task], ledger: VerdictLedger, *, retest: int
+) -> dict[str, Looked]:
+    """As `look_within`, episode by episode: by task digest, those whose every attempt was judged."""
     arm = measured.arm
     seed = measured.scores[0][0].seed
     failed = {score.task_digest for score in measured.scores[0] if score.failure is not None}
@@ -98,16 +107,16 @@ async def look_within(
     rollouts = [one.rollout for one in await evaluator.evaluate(request)]
     items = [(i, t, r) for i, (t, r) in enumerate(zip(whole, rollouts, strict=True)) if r is not None]
 
-    async def look(item: tuple[int, Task, Rollout]) -> _Looked | None:
+    async def look(item: tuple[int, Task, Rollout]) -> Looked | None:
         number, task, rollout = item
         return await _look(wired, task, rollout, ledger, again=number < retest)
 
-    found = [one for one in await wired.setup.executor.map(look, items) if one is not None]
-    step()
-    return _within(arm.name, found)
+    found = await wired.setup.executor.map(look, items)
+    return {task.digest: one for (_, task, _), one in zip(items, found, strict=True) if one is not None}
 
 
-def _within(name: str, found: Sequence[_Looked]) -> Within:
+def within_of(name: str, found: Sequence[Looked]) -> Within:
+    """What these episodes of the arm `name` come to."""
     tested = [one for one in found if one.again is not None]
     ceiling = mean_interval({str(number): [one.best] for number, one in enumerate(found)})
     return Within(
@@ -126,7 +135,7 @@ def _within(name: str, found: Sequence[_Looked]) -> Within:
     )
 
 
-async def _look(wired: Wired, task: Task, rollout: Rollout, ledger: VerdictLedger, *, again: bool) -> _Looked | None:
+async def _look(wired: Wired, task: Task, rollout: Rollout, ledger: VerdictLedger, *, again: bool) -> Looked | None:
     """None where an attempt has no output or the judge could not say."""
     setup, episode = wired.setup, rollout.episode
     outputs = await outputs_of(setup.corpus, [seen.attempt for seen in rollout.history])
@@ -143,7 +152,7 @@ async def _look(wired: Wired, task: Task, rollout: Rollout, ledger: VerdictLedge
     if episode.selected_id not in scores:
         return None
     picked = await _selected_again(wired, task, rollout, outputs) if again and len(scores) > 1 else None
-    return _Looked(
+    return Looked(
         first=scores[rollout.history[0].attempt.id],
         selected=scores[episode.selected_id],
         best=max(scores.values()),
